@@ -1,0 +1,61 @@
+"""The interpreters of the workers; the peers have an environment of their own.
+
+Other frameworks pin other versions of the same solvers, and two frameworks in one
+process compete for its threads. So the peers are never installed next to this
+package, and what they pin cannot change what we are measured with.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parent
+REQUIREMENTS = HERE / "peers-requirements.txt"
+VIRTUAL_ENVIRONMENT = HERE / ".venv-peers"
+#: Written last, so that an interrupted installation is not taken for a whole one.
+INSTALLED = VIRTUAL_ENVIRONMENT / "installed.txt"
+
+
+def requirements() -> list[str]:
+    """Return the pinned peers, in the order of the file."""
+    lines = REQUIREMENTS.read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def peers_python(existing: str | None = None) -> str:
+    """Return the peers' interpreter; make their environment if there is none.
+
+    Installs again when the pins have changed since.
+    """
+    if existing is not None:
+        return existing
+    pins = requirements()
+    scripts = "Scripts" if os.name == "nt" else "bin"
+    python = VIRTUAL_ENVIRONMENT / scripts / "python"
+    if not INSTALLED.exists() or INSTALLED.read_text().splitlines() != pins:
+        print(f"Making {VIRTUAL_ENVIRONMENT}: {', '.join(pins)}", file=sys.stderr)
+        make = [sys.executable, "-m", "venv", "--clear", str(VIRTUAL_ENVIRONMENT)]
+        subprocess.run(make, check=True)
+        for pin in pins:
+            install = [str(python), "-m", "pip", "install", "--quiet", pin]
+            subprocess.run(install, check=True, stdout=sys.stderr)
+        INSTALLED.write_text("\n".join(pins) + "\n")
+    return str(python)
+
+
+def variables(*, ours: bool) -> dict[str, str]:
+    """Return the environment variables of a worker.
+
+    Ours sees the checkout these benchmarks belong to. A peer must not see our
+    ``PYTHONPATH``: packages of another environment may be on it.
+    """
+    result = dict(os.environ)
+    path = result.pop("PYTHONPATH", "")
+    if ours:
+        parts = [str(CHECKOUT), *filter(None, path.split(os.pathsep))]
+        result["PYTHONPATH"] = os.pathsep.join(parts)
+    return result

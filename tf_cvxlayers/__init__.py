@@ -1,0 +1,20 @@
+"""Convex optimization problems, written in CVXPY, as Keras layers."""
+
+from tf_cvxlayers import engines, errors, layers
+from tf_cvxlayers.errors import Status, clear_errors
+from tf_cvxlayers.layers.base import SolveResult
+from tf_cvxlayers.layers.cvxpy_layer import CvxpyLayer
+from tf_cvxlayers.layers.gradient_check import GradientReport
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CvxpyLayer",
+    "GradientReport",
+    "SolveResult",
+    "Status",
+    "clear_errors",
+    "engines",
+    "errors",
+    "layers",
+]

@@ -1,0 +1,166 @@
+"""Why a CVXPY problem cannot become a layer: the sub-expression, and a rewrite."""
+
+import cvxpy as cp
+
+from tf_cvxlayers.errors import ProblemError
+
+
+def check_problem(problem: cp.Problem, gp: bool) -> None:
+    """Raise a `ProblemError` for a problem that is not convex and DPP."""
+    if not isinstance(problem, cp.Problem):
+        raise ProblemError(
+            "Expected a cvxpy.Problem. "
+            f"Received: problem={problem!r} of type {type(problem).__name__}."
+        )
+    if not problem.variables():
+        raise ProblemError(
+            "Expected a problem with at least one variable. "
+            f"Received: problem={problem}, which has none."
+        )
+    for variable in problem.variables():
+        for attribute in ("integer", "boolean"):
+            if variable.attributes[attribute]:
+                raise ProblemError(
+                    "Expected continuous variables: the solution of a mixed-integer "
+                    "problem is piecewise constant and has no useful gradient. "
+                    f"Received: variable '{variable.name()}' with {attribute}=True. "
+                    "Relax it to bounds, such as cp.Variable(n, bounds=[0, 1])."
+                )
+    for leaf in [*problem.variables(), *problem.parameters()]:
+        if leaf.is_complex():
+            raise ProblemError(
+                "Expected real variables and parameters. Received: complex "
+                f"'{leaf.name()}'. Write the real and the imaginary part as two."
+            )
+    for constraint in problem.constraints:
+        if isinstance(constraint, cp.constraints.FiniteSet):
+            raise ProblemError(
+                "Expected convex constraints. Received: the finite set "
+                f"{constraint}; relax it to an interval."
+            )
+    if gp:
+        _check_rules(problem, "log-log convex (DGP)", "dgp", None)
+    else:
+        _check_rules(problem, "convex (DCP)", "dcp", "qp")
+
+
+def check_parameters(problem, fed: list, learned: dict, fixed: dict) -> None:
+    """Raise a `ProblemError` unless each parameter has exactly one role."""
+    if not isinstance(problem, cp.Problem):
+        return  # `check_problem` says so
+    given = [*fed, *learned, *fixed]
+    for parameter in given:
+        if not isinstance(parameter, cp.Parameter):
+            raise ProblemError(
+                "Expected fed, learned and fixed parameters to be cvxpy.Parameter "
+                f"objects. Received: {parameter!r} of type {type(parameter).__name__}."
+            )
+    own = {parameter.id: parameter for parameter in problem.parameters()}
+    ids = [parameter.id for parameter in given]
+    for parameter in given:
+        if ids.count(parameter.id) > 1:
+            raise ProblemError(
+                "Expected each parameter to be exactly one of fed, learned and fixed. "
+                f"Received: parameter '{parameter.name()}' {ids.count(parameter.id)} "
+                "times."
+            )
+        if parameter.id not in own:
+            raise ProblemError(
+                "Expected parameters that occur in the problem. Received: parameter "
+                f"'{parameter.name()}' of shape {parameter.shape}, which does not; the "
+                f"problem has {[own[key].name() for key in own]}."
+            )
+    for key, parameter in own.items():
+        if key not in ids:
+            raise ProblemError(
+                "Expected each parameter of the problem to be exactly one of fed "
+                "(listed in parameters=), learned (a key of learned=) and fixed (a key "
+                f"of fixed=). Received: parameter '{parameter.name()}' of shape "
+                f"{parameter.shape}, which is none of them."
+            )
+
+
+def check_variables(variables: list) -> None:
+    """Raise a `ProblemError` for anything but CVXPY variables."""
+    if not variables:
+        raise ProblemError("Expected at least one variable. Received: variables=[].")
+    for variable in variables:
+        if not isinstance(variable, cp.Variable):
+            raise ProblemError(
+                "Expected variables to be cvxpy.Variable objects, or dual variables of "
+                f"constraints (constraint.dual_variables[0]). Received: {variable!r} of "
+                f"type {type(variable).__name__}."
+            )
+
+
+def _check_rules(problem, words: str, context: str, quad_form: str | None) -> None:
+    dgp = context == "dgp"
+    if not (problem.is_dgp() if dgp else problem.is_dcp()):
+        culprit = _culprit(
+            [problem.objective, *problem.constraints],
+            (lambda node: node.is_dgp()) if dgp else (lambda node: node.is_dcp()),
+        )
+        raise ProblemError(
+            f"Expected a {words} problem. Received: {culprit}, which is not, in "
+            f"{_context(problem)}. Check the curvature with `expression.curvature`; "
+            + (
+                "every variable and parameter of a geometric program is positive."
+                if dgp
+                else "minimize convex, maximize concave, and write constraints as "
+                "convex <= concave."
+            )
+        )
+    if problem.is_dpp(context, quad_form_dpp=quad_form):
+        return
+    culprit = _culprit(
+        [problem.objective, *problem.constraints],
+        (lambda node: node.is_dgp(dpp=True)) if dgp else _is_dpp,
+    )
+    raise ProblemError(
+        "Expected a problem that follows the rules of disciplined parametrized "
+        f"programming (DPP). Received: {culprit}, which does not, in "
+        f"{_context(problem)}. {_rewrite(culprit)}"
+    )
+
+
+def _is_dpp(node) -> bool:
+    return node.is_dcp(dpp=True)
+
+
+def _context(problem) -> str:
+    lines = " ".join(str(problem).split())
+    return f"the problem `{lines if len(lines) < 200 else lines[:200] + ' ...'}`"
+
+
+def _culprit(nodes, holds):
+    """The smallest expression for which `holds` is false while it is true below."""
+    for node in nodes:
+        if not holds(node):
+            deeper = _culprit(getattr(node, "args", []), holds)
+            return node if deeper is None else deeper
+    return None
+
+
+def _rewrite(culprit) -> str:
+    """How to say the same under DPP."""
+    if isinstance(culprit, cp.QuadForm):
+        return (
+            "A parameter matrix is allowed in quad_form(x, P) in the objective, where "
+            "P is declared with PSD=True; elsewhere feed its square root R as the "
+            "parameter and write sum_squares(R @ x)."
+        )
+    names = [parameter.name() for parameter in getattr(culprit, "parameters", list)()]
+    if len(getattr(culprit, "args", [])) == 2 and all(
+        argument.parameters() for argument in culprit.args
+    ):
+        return (
+            f"It multiplies expressions that both hold parameters ({names}). Copy one "
+            "of them into a variable: V = cp.Variable(shape), with the constraint "
+            "V == parameter, and use V in its place; or feed the product as a "
+            "parameter of its own."
+        )
+    return (
+        f"It is not affine in the parameters {names}. Compute that part with "
+        "TensorFlow and feed the result as a parameter of its own, or copy the "
+        "parameter into a variable with the constraint V == parameter."
+    )

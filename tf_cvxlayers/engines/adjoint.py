@@ -1,0 +1,105 @@
+"""The adjoint of the derivative of a cone program, in TensorFlow ops.
+
+In the notation of `kkt`: for a cotangent `(gx, gy, gs)` of the solution, and `r = (r1,
+r2)` with `J' r = (gx, D (gy + gs) - gs)`,
+
+    dq = -r1,   db = -r2,   dP = -(r1 x' + x r1') / 2,   dA = r2 x' - y r1'
+
+(Agrawal et al., 2019, section 3, with a quadratic objective). The second block row says
+`r2 + gs = D (gy + gs + r2 - A r1)`, so `r2 + gs` lies in the range of `D`. With
+`e = U'(r2 + gs)` the system takes the form (*) of `kkt`:
+
+    P r1 - A~'e = gx - A'gs,      d A~ r1 + (1 - d) e = d U'gy.
+
+Where `J` is singular the solution is not unique or not differentiable. There the
+least-squares solution of minimum norm takes its place, element by element.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from tf_cvxlayers.engines.kkt import kkt_system, times_transpose
+from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure, Pattern
+
+# A relative residual above this means that the system is singular.
+_ACCEPTED = 1e-9
+
+
+def direct_adjoint(
+    structure: ConeStructure,
+    data: ConeData,
+    solution: ConeSolution,
+    cotangent: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+) -> ConeData:
+    """The gradient with respect to the data, by dense factorization."""
+    gx, gy, gs = cotangent
+    system = kkt_system(structure, data, solution.y, solution.s)
+    cone = system.cone
+    right = (
+        gx - times_transpose(system.A, gs),
+        cone.values * cone.into(gy[:, :, None])[:, :, 0],
+    )
+    (r1, e), residual = system.solve(right)
+    # NaN, from a matrix that is not positive definite, counts as missed.
+    missed = _is_nonzero(cotangent)[:, 0] & ~(residual <= _ACCEPTED)
+
+    def repaired():
+        where = tf.where(missed)[:, 0]
+        best = system.at(where).least_squares(
+            tuple(tf.gather(part, where) for part in right)
+        )
+        return tuple(
+            tf.tensor_scatter_nd_update(part, where[:, None], new)
+            for part, new in zip((r1, e), best, strict=True)
+        )
+
+    r1, e = tf.cond(tf.reduce_any(missed), repaired, lambda: (r1, e))
+    r2 = cone.out_of(e[:, :, None])[:, :, 0] - gs
+    return data_gradient(structure, data, solution, cotangent, (r1, r2))
+
+
+def data_gradient(
+    structure: ConeStructure,
+    data: ConeData,
+    solution: ConeSolution,
+    cotangent: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+    r: tuple[tf.Tensor, tf.Tensor],
+) -> ConeData:
+    """`(dP, dq, dA, db)` from the adjoint solution `r`.
+
+    Elements with a zero cotangent get exactly zero, whatever `r` is for them.
+    """
+    given = _is_nonzero(cotangent)
+    r1, r2 = (tf.where(given, part, tf.zeros_like(part)) for part in r)
+    x, y = solution.x, solution.y
+    diagonal = structure.P.rows == structure.P.columns
+    weight = tf.constant(np.where(diagonal, -0.5, -1.0), r1.dtype)
+    dP = weight * (
+        _outer(structure.P, r1, x, data.P) + _outer(structure.P, x, r1, data.P)
+    )
+    dA = _outer(structure.A, r2, x, data.A) - _outer(structure.A, y, r1, data.A)
+    return ConeData(dP, _shared(-r1, data.q), dA, _shared(-r2, data.b))
+
+
+def _is_nonzero(cotangent: tuple[tf.Tensor, ...]) -> tf.Tensor:
+    joined = tf.concat(cotangent, axis=1)
+    return tf.reduce_any(tf.not_equal(joined, 0.0), axis=1, keepdims=True)
+
+
+def _outer(
+    pattern: Pattern, left: tf.Tensor, right: tf.Tensor, values: tf.Tensor
+) -> tf.Tensor:
+    """`left right'` on the pattern; summed over the batch where `values` are shared."""
+    if values.shape[0] == 1:
+        full = tf.matmul(left, right, transpose_a=True)
+        place = pattern.rows * pattern.shape[1] + pattern.columns
+        return tf.gather(tf.reshape(full, [1, -1]), place, axis=1)
+    return tf.gather(left, pattern.rows, axis=1) * tf.gather(
+        right, pattern.columns, axis=1
+    )
+
+
+def _shared(gradient: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    if values.shape[0] == 1:
+        return tf.reduce_sum(gradient, axis=0, keepdims=True)
+    return gradient

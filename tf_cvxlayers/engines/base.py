@@ -1,0 +1,70 @@
+"""What an engine is: an immutable record of settings that solves and differentiates."""
+
+import abc
+import dataclasses
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure
+
+
+class Engine(abc.ABC):
+    """Solves cone programs and applies the adjoint of their derivative.
+
+    Both methods are functions of tensors and nothing else: whatever the backward pass
+    needs is in its arguments. Engines compare by value and hold numbers, strings and
+    dictionaries of them, so that Keras can save them.
+
+    Attributes:
+        name: what messages call it.
+        portable: whether it runs in TensorFlow ops only, without Python.
+        supports_jit: whether XLA can compile it.
+        tolerance: the relative residual it solves to.
+    """
+
+    name: ClassVar[str]
+    portable: ClassVar[bool]
+    supports_jit: ClassVar[bool]
+    tolerance: float
+
+    @property
+    @abc.abstractmethod
+    def cones(self) -> frozenset[str]:
+        """The kinds of cones it can solve and differentiate, as `cones` names them."""
+
+    @abc.abstractmethod
+    def solve(self, structure: ConeStructure, data: ConeData) -> ConeSolution:
+        """The solutions of a batch; elements without one hold zeros."""
+
+    @abc.abstractmethod
+    def adjoint(
+        self,
+        structure: ConeStructure,
+        data: ConeData,
+        solution: ConeSolution,
+        cotangent: tuple[Any, Any, Any],
+    ) -> ConeData:
+        """The gradient with respect to the data, given that with respect to `x, y, s`.
+
+        An element whose cotangent is zero gets a gradient of exactly zero. Data shared
+        by the batch (batch axis 1) get the sum over the batch.
+        """
+
+    def accepts(self, structure: ConeStructure) -> bool:
+        """Whether it can handle a program of this structure."""
+        return structure.cones.kinds <= self.cones
+
+    def get_config(self) -> dict[str, Any]:
+        """The settings, as Keras' serialization wants them."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Engine":
+        """The engine with these settings."""
+        return cls(**config)
+
+
+def batch_size(arrays: Iterable[Any]) -> int | None:
+    """The batch size of arrays or tensors that broadcast; None where it is unknown."""
+    sizes = [array.shape[0] for array in arrays]
+    return next((size for size in sizes if size != 1), 1)

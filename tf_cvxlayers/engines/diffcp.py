@@ -1,0 +1,307 @@
+"""The diffcp engine: a compiled solver for each element, on the thread pool.
+
+Forward, diffcp hands each element to Clarabel, SCS or ECOS (Agrawal et al., 2019);
+backward, the adjoint is our own, since diffcp's takes no quadratic objective, drops
+the verdict of its LSQR, and is wrong for power cones. Nothing passes from forward to
+backward but tensors.
+"""
+
+import dataclasses
+import json
+import warnings
+from typing import Any, ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+import tensorflow as tf
+
+from tf_cvxlayers import callback, cones
+from tf_cvxlayers.engines.adjoint import data_gradient, direct_adjoint
+from tf_cvxlayers.engines.base import Engine, batch_size
+from tf_cvxlayers.engines.refinement import refined
+from tf_cvxlayers.engines.sparse_adjoint import sparse_adjoint
+from tf_cvxlayers.errors import Status
+from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure
+from tf_cvxlayers.serialization import packed, unpacked
+
+_TOKEN = "tf_cvxlayers/diffcp/solve/v1"
+_COMMON = {
+    cones.ZERO,
+    cones.NONNEGATIVE,
+    cones.SECOND_ORDER,
+    cones.EXPONENTIAL,
+}
+# Below this many entries a solve is shorter than handing it to a thread.
+_SERIAL_ENTRIES = 40
+# A dense factorization wins below this order, and up to the second one if A is full.
+_DENSE_ORDER, _FULL_ORDER, _FULL = 300, 2000, 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class _Solver:
+    """A solver behind diffcp: its name there, its cones, and its words for settings."""
+
+    method: str
+    cones: frozenset[str]
+    quadratic: bool
+    tolerances: tuple[str, ...]
+    limit: str
+    max_iterations: int
+    fixed: tuple[tuple[str, Any], ...] = ()
+
+
+_SOLVERS = {
+    "clarabel": _Solver(
+        "Clarabel",
+        frozenset(_COMMON | {cones.PSD}),
+        True,
+        ("tol_gap_abs", "tol_gap_rel", "tol_feas"),
+        "max_iter",
+        200,
+        # Chordal decomposition can report a wrong point as solved; one thread each,
+        # since the batch is what runs in parallel.
+        (("chordal_decomposition_enable", False), ("max_threads", 1)),
+    ),
+    "scs": _Solver(
+        "SCS",
+        frozenset(_COMMON | {cones.PSD, cones.POWER}),
+        True,
+        ("eps_abs", "eps_rel"),
+        "max_iters",
+        100_000,
+    ),
+    "ecos": _Solver(
+        "ECOS",
+        frozenset(_COMMON),
+        False,
+        ("abstol", "reltol", "feastol"),
+        "max_iters",
+        200,
+    ),
+}
+_DERIVATIVES = ("auto", "direct", "lsqr")
+
+
+@dataclasses.dataclass(frozen=True)
+class Diffcp(Engine):
+    """Solves each element with a compiled solver through diffcp, outside TensorFlow.
+
+    Handles every cone of the package, and needs Python where it runs.
+
+    Args:
+        solver: `"clarabel"` (interior point; the default), `"scs"` (operator splitting;
+            the one that takes power cones), or `"ecos"` where it is installed (no
+            quadratic objectives, no PSD cones).
+        tolerance: the relative accuracy that is asked of the solver.
+        max_iterations: of the solver; None for 200 (interior point) or 100,000 (SCS).
+        threads: how many elements are solved at a time; None for one a core.
+        derivative: `"direct"` factors the adjoint system (dense and batched while it is
+            small, sparse beyond), `"lsqr"` solves it iteratively, `"auto"` is `"direct"`.
+            Singular systems get their least-squares solution either way.
+        solver_options: more settings, in the solver's own words.
+
+    Raises:
+        ValueError: a setting that is not one of these.
+
+    Example:
+
+    ```python
+    engine = tf_cvxlayers.engines.Diffcp(solver="scs", tolerance=1e-8)
+    layer = CvxpyLayer(problem, parameters=[x], variables=y, engine=engine)
+    ```
+    """
+
+    name: ClassVar[str] = "diffcp"
+    portable: ClassVar[bool] = False
+    supports_jit: ClassVar[bool] = False
+
+    solver: str = "clarabel"
+    tolerance: float = 1e-9
+    max_iterations: int | None = None
+    threads: int | None = None
+    derivative: str = "auto"
+    solver_options: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.solver not in _SOLVERS:
+            raise ValueError(
+                f"Expected solver to be one of {sorted(_SOLVERS)}. "
+                f"Received: solver={self.solver!r}."
+            )
+        if self.derivative not in _DERIVATIVES:
+            raise ValueError(
+                f"Expected derivative to be one of {list(_DERIVATIVES)}. "
+                f"Received: derivative={self.derivative!r}."
+            )
+        if not 0 < self.tolerance < 1:
+            raise ValueError(
+                "Expected a tolerance between 0 and 1. "
+                f"Received: tolerance={self.tolerance!r}."
+            )
+        for setting in ("max_iterations", "threads"):
+            value = getattr(self, setting)
+            if value is not None and value < 1:
+                raise ValueError(
+                    f"Expected {setting} to be None or at least 1. "
+                    f"Received: {setting}={value!r}."
+                )
+
+    def __hash__(self) -> int:
+        return hash(json.dumps(self.get_config(), sort_keys=True))
+
+    @property
+    def cones(self) -> frozenset[str]:
+        return _SOLVERS[self.solver].cones
+
+    def accepts(self, structure: ConeStructure) -> bool:
+        quadratic = _SOLVERS[self.solver].quadratic
+        return super().accepts(structure) and (quadratic or structure.P.size == 0)
+
+    def solve(self, structure: ConeStructure, data: ConeData) -> ConeSolution:
+        settings = json.dumps(self.get_config()).encode()
+        batch = batch_size(data)
+        outputs = callback.call(
+            _TOKEN,
+            [_bytes_tensor(part) for part in (*packed(structure), settings)] + [*data],
+            [tf.float64, tf.float64, tf.float64, tf.int32, tf.int32],
+            [
+                (batch, structure.n),
+                (batch, structure.m),
+                (batch, structure.m),
+                (batch,),
+                (batch,),
+            ],
+        )
+        solution = ConeSolution(*outputs)
+        return (
+            refined(structure, data, solution) if _fits_dense(structure) else solution
+        )
+
+    def adjoint(
+        self,
+        structure: ConeStructure,
+        data: ConeData,
+        solution: ConeSolution,
+        cotangent: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+    ) -> ConeData:
+        iterative = self.derivative == "lsqr"
+        if not iterative and _fits_dense(structure):
+            return direct_adjoint(structure, data, solution, cotangent)
+        r = sparse_adjoint(
+            structure, data, solution, cotangent, iterative, self.threads
+        )
+        return data_gradient(structure, data, solution, cotangent, r)
+
+
+def _fits_dense(structure: ConeStructure) -> bool:
+    order = structure.n + structure.m
+    full = structure.A.size >= _FULL * structure.n * structure.m
+    return order <= (_FULL_ORDER if full else _DENSE_ORDER)
+
+
+def _bytes_tensor(content: bytes) -> tf.Tensor:
+    return tf.constant(np.frombuffer(content, np.uint8))
+
+
+def _solve_batch(key, payload, settings, *arrays) -> list[np.ndarray]:
+    """The callback: NumPy arrays in, NumPy arrays out."""
+    structure = unpacked(key, payload)
+    engine = Diffcp(**json.loads(settings.tobytes()))
+    data = ConeData(*arrays)
+    batch = batch_size(arrays)
+    n, m = structure.n, structure.m
+    x, y, s = np.zeros((batch, n)), np.zeros((batch, m)), np.zeros((batch, m))
+    status = np.full(batch, Status.NUMERICAL_ERROR, np.int32)
+    iterations = np.zeros(batch, np.int32)
+    solve_one = _element_solver(engine, structure)
+
+    def work(start: int, stop: int) -> None:
+        for k in range(start, stop):
+            element = (array[0 if len(array) == 1 else k] for array in data)
+            status[k], iterations[k], point = solve_one(*element)
+            if point is not None:
+                x[k], y[k], s[k] = point
+
+    small = structure.A.size + structure.P.size < _SERIAL_ENTRIES
+    callback.in_chunks(work, batch, 1 if small else engine.threads)
+    return [x, y, s, status, iterations]
+
+
+def _element_solver(engine: Diffcp, structure: ConeStructure):
+    """A function that solves one element: `(P, q, A, b)` to status, iterations, point."""
+    from diffcp.cone_program import solve_internal
+
+    # diffcp warns where the status already says it.
+    warnings.filterwarnings("ignore", message="Solved/Inaccurate")
+    solver = _SOLVERS[engine.solver]
+    limit = engine.max_iterations or solver.max_iterations
+    options: dict[str, Any] = {name: engine.tolerance for name in solver.tolerances}
+    options |= {
+        solver.limit: limit,
+        **dict(solver.fixed),
+        **(engine.solver_options or {}),
+    }
+    dims = structure.cones
+    cone_dict = {
+        "z": dims.zero,
+        "l": dims.nonnegative,
+        "q": list(dims.second_order),
+        "s": list(dims.psd),
+        "ep": dims.exponential,
+    }
+    if dims.power:
+        cone_dict["p"] = list(dims.power)
+
+    def matrix(pattern, values):
+        # Copied: solvers may sort or edit the matrix they are given.
+        parts = (values.copy(), pattern.rows.astype(np.int32), pattern.indptr)
+        return sp.csc_matrix(parts, shape=pattern.shape)
+
+    def solve_one(P, q, A, b):
+        if not all(np.isfinite(part).all() for part in (P, q, A, b)):
+            return Status.NUMERICAL_ERROR, 0, None
+        try:
+            result = solve_internal(
+                matrix(structure.A, A),
+                b.copy(),
+                q.copy(),
+                cone_dict,
+                solve_method=solver.method,
+                raise_on_error=False,
+                P=matrix(structure.P, P) if structure.P.size else None,
+                **options,
+            )
+            words, count = result["info"]["status"], result["info"]["iter"]
+            point = result["x"], result["y"], result["s"]
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a panic in Rust is not an Exception
+            # ECOS reports its verdict as the text of an exception.
+            words, count, point = str(error), 0, None
+        status = _status(words, count >= limit)
+        if point is None or not all(np.isfinite(part).all() for part in point):
+            if status.has_solution:
+                status = Status.NUMERICAL_ERROR
+            return status, count, None
+        return status, count, point
+
+    return solve_one
+
+
+def _status(words: str, at_limit: bool) -> Status:
+    """The verdict behind the words of Clarabel, SCS or ECOS, as diffcp passes them on."""
+    words = words.lower()
+    for word, status in (
+        ("infeasible", Status.PRIMAL_INFEASIBLE),
+        ("unbounded", Status.DUAL_INFEASIBLE),
+        ("reached", Status.ITERATION_LIMIT),
+        ("inaccurate", Status.INACCURATE),
+        ("solved", Status.SOLVED),
+        ("optimal", Status.SOLVED),
+    ):
+        if word in words:
+            return status
+    return Status.ITERATION_LIMIT if at_limit else Status.NUMERICAL_ERROR
+
+
+callback.register(_TOKEN, _solve_batch)

@@ -1,0 +1,66 @@
+"""The complementary pair next to a point: `y` in `K*`, `s` in `K`, `y's = 0`.
+
+A solver's `y` and `s` are complementary up to its tolerance. For the zero, nonnegative,
+second-order and PSD cones the pair is the projection of `v = y - s`: `y = Pi(v)`,
+`s = Pi(v) - v`, in closed form (Parikh and Boyd, "Proximal algorithms", 2014, section 6.3).
+The exponential and power cones are bounded by a smooth surface `g = 0`; there `s` is
+moved onto it along its last coordinate, and `y` becomes the nearest multiple of
+`grad g(s)`: a retraction, equal to the projection to first order.
+"""
+
+import tensorflow as tf
+
+from tf_cvxlayers import cones
+from tf_cvxlayers.cones import ConeDims
+from tf_cvxlayers.engines.smooth_cones import smooth_cone_pair
+from tf_cvxlayers.engines.spectrum import packed, unpacked
+
+
+def complementary_pair(
+    dims: ConeDims, y: tf.Tensor, s: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The pair next to `y, s [B, m]`."""
+    pairs, start = [], 0
+    for kind, rows, order in dims.blocks:
+        yk, sk = y[:, start : start + rows], s[:, start : start + rows]
+        start += rows
+        v = yk - sk
+        if kind == cones.ZERO:
+            pairs.append((yk, tf.zeros_like(sk)))
+        elif kind == cones.NONNEGATIVE:
+            pairs.append((tf.nn.relu(v), tf.nn.relu(-v)))
+        elif kind == cones.SECOND_ORDER:
+            pairs.append(_second_order(v))
+        elif kind == cones.PSD:
+            pairs.append(_psd(v, int(order)))
+        else:
+            pairs.append(smooth_cone_pair(kind, order, yk, sk))
+    if not pairs:
+        return y, s
+    ys, ss = zip(*pairs, strict=True)
+    return tf.concat(ys, axis=1), tf.concat(ss, axis=1)
+
+
+def _second_order(v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    t, u = v[:, :1], v[:, 1:]
+    size = tf.norm(u, axis=1, keepdims=True)
+    direction = u / tf.where(size > 0, size, tf.ones_like(size))
+    # The eigenvalues of v in the algebra of the cone, and their positive parts.
+    high, low = t + size, t - size
+
+    def combined(along, against):
+        half = 0.5 * (along - against) * direction
+        return tf.concat([0.5 * (along + against), half], axis=1)
+
+    y = combined(tf.nn.relu(high), tf.nn.relu(low))
+    return y, combined(tf.nn.relu(-high), tf.nn.relu(-low))
+
+
+def _psd(v: tf.Tensor, order: int) -> tuple[tf.Tensor, tf.Tensor]:
+    w, Q = tf.linalg.eigh(unpacked(v[:, :, None], order))
+
+    def with_eigenvalues(values):
+        matrix = tf.matmul(Q * values[..., None, :], Q, transpose_b=True)
+        return packed(matrix, order)[:, :, 0]
+
+    return with_eigenvalues(tf.nn.relu(w)), with_eigenvalues(tf.nn.relu(-w))

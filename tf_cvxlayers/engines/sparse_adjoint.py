@@ -1,0 +1,157 @@
+"""The adjoint system of large sparse programs, solved in Python for each element.
+
+In the notation of `adjoint`, with `z = gy + gs + r2 - A r1`, the system is linear in
+`P`, `A` and `D` themselves and as sparse as they are:
+
+    P r1 - A'r2      = gx
+         r2 - D z    = -gs
+    A r1 - r2 + z    = gy + gs
+
+One sparse LU factorization (SuperLU) solves it. Where that fails, LSQR (Paige and
+Saunders, 1982) gives the least-squares solution of minimum norm of
+
+    [P, -A'; D A, I - D] (r1, r2) = (gx, D (gy + gs) - gs).
+"""
+
+import numpy as np
+import scipy.sparse as sp
+import tensorflow as tf
+from scipy.sparse.linalg import LinearOperator, lsqr, splu
+
+from tf_cvxlayers import callback
+from tf_cvxlayers.engines.base import batch_size
+from tf_cvxlayers.engines.spectrum import block_pattern, derivative_blocks, spectrum
+from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure
+from tf_cvxlayers.serialization import packed, unpacked
+
+_TOKEN = "tf_cvxlayers/sparse_adjoint/v1"
+# A relative residual above this sends an element to LSQR.
+_ACCEPTED = 1e-9
+
+
+def sparse_adjoint(
+    structure: ConeStructure,
+    data: ConeData,
+    solution: ConeSolution,
+    cotangent: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+    iterative: bool,
+    threads: int | None,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """`(r1 [B, n], r2 [B, m])`; `iterative` goes straight to LSQR."""
+    D = derivative_blocks(spectrum(structure.cones, solution.y, solution.s))
+    settings = np.array([iterative, threads or 0], np.int32)
+    batch = batch_size([solution.x])
+    key, content = (
+        tf.constant(np.frombuffer(part, np.uint8)) for part in packed(structure)
+    )
+    r1, r2 = callback.call(
+        _TOKEN,
+        [key, content, tf.constant(settings), data.P, data.A, D, *cotangent],
+        [tf.float64, tf.float64],
+        [(batch, structure.n), (batch, structure.m)],
+    )
+    return r1, r2
+
+
+def _adjoint_batch(key, content, settings, P, A, D, gx, gy, gs) -> list[np.ndarray]:
+    """The callback: NumPy arrays in, NumPy arrays out."""
+    structure = unpacked(key, content)
+    iterative, threads = bool(settings[0]), int(settings[1]) or None
+    r1, r2 = np.zeros_like(gx), np.zeros_like(gy)
+    system = _System(structure)
+
+    def work(start: int, stop: int) -> None:
+        for k in range(start, stop):
+            if not (gx[k].any() or gy[k].any() or gs[k].any()):
+                continue
+            element = (array[0 if len(array) == 1 else k] for array in (P, A, D))
+            r1[k], r2[k] = system.solve(*element, gx[k], gy[k], gs[k], iterative)
+
+    callback.in_chunks(work, len(gx), threads)
+    return [r1, r2]
+
+
+class _System:
+    """The sparse matrix of the three block rows, filled by position."""
+
+    def __init__(self, structure: ConeStructure):
+        n, m = structure.n, structure.m
+        P, A = structure.P, structure.A
+        self.n, self.m = n, m
+        off = np.flatnonzero(P.rows != P.columns)
+        D_rows, D_columns = block_pattern(structure.cones)
+        ones = np.arange(m)
+        # Blocks in the order of `_values`: P, its lower triangle, -A', A, -D, I, -I, I.
+        rows = [P.rows, P.columns[off], A.columns, n + m + A.rows]
+        columns = [P.columns, P.rows[off], n + A.rows, A.columns]
+        rows += [n + D_rows, n + ones, n + m + ones, n + m + ones]
+        columns += [n + m + D_columns, n + ones, n + ones, n + m + ones]
+        self.off, self.ones = off, np.ones(m)
+        size = n + 2 * m
+        count = sum(part.size for part in rows)
+        numbered = sp.csc_array(
+            (
+                np.arange(1.0, count + 1),
+                (np.concatenate(rows), np.concatenate(columns)),
+            ),
+            shape=(size, size),
+        )
+        self.order = numbered.data.astype(np.int64) - 1
+        self.indices, self.indptr, self.size = numbered.indices, numbered.indptr, size
+        self.P, self.A = P, A
+        self.D_rows, self.D_columns = D_rows, D_columns
+
+    def solve(self, P, A, D, gx, gy, gs, iterative):
+        """`(r1, r2)` of one element."""
+        n, m = self.n, self.m
+        if not iterative:
+            values = [P, P[self.off], -A, A, -D, self.ones, -self.ones, self.ones]
+            data = np.concatenate(values)[self.order]
+            matrix = sp.csc_array(
+                (data, self.indices, self.indptr), shape=(self.size, self.size)
+            )
+            right = np.concatenate([gx, -gs, gy + gs])
+            solution = _factored(matrix, right)
+            if solution is not None:
+                return solution[:n], solution[n : n + m]
+        return self._least_squares(P, A, D, gx, gy, gs)
+
+    def _least_squares(self, P, A, D, gx, gy, gs):
+        n, m = self.n, self.m
+        upper = sp.csr_array((P, (self.P.rows, self.P.columns)), shape=(n, n))
+        full = upper + sp.triu(upper, 1).T
+        A = sp.csr_array((A, (self.A.rows, self.A.columns)), shape=(m, n))
+        D = sp.csr_array((D, (self.D_rows, self.D_columns)), shape=(m, m))
+
+        def forward(r):
+            r1, r2 = r[:n], r[n:]
+            return np.concatenate([full @ r1 - A.T @ r2, D @ (A @ r1 - r2) + r2])
+
+        def backward(r):
+            r1, r2 = r[:n], r[n:]
+            Dr = D @ r2
+            return np.concatenate([full @ r1 + A.T @ Dr, r2 - Dr - A @ r1])
+
+        operator = LinearOperator(
+            (n + m, n + m), matvec=forward, rmatvec=backward, dtype=np.float64
+        )
+        right = np.concatenate([gx, D @ (gy + gs) - gs])
+        r = lsqr(operator, right, atol=1e-13, btol=1e-13, iter_lim=20 * (n + m))[0]
+        return r[:n], r[n:]
+
+
+def _factored(matrix, right) -> np.ndarray | None:
+    """The refined solution by sparse LU, or None where it misses."""
+    try:
+        factor = splu(matrix)
+    except RuntimeError:  # exactly singular
+        return None
+    solution = factor.solve(right)
+    solution += factor.solve(right - matrix @ solution)
+    miss = np.linalg.norm(right - matrix @ solution)
+    if not miss <= _ACCEPTED * np.linalg.norm(right):
+        return None
+    return solution
+
+
+callback.register(_TOKEN, _adjoint_batch)

@@ -1,0 +1,223 @@
+"""The Keras layer around a cone program."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_cvxlayers import functional
+from tf_cvxlayers.engines import Diffcp, Engine
+from tf_cvxlayers.engines.selection import choose_engine
+from tf_cvxlayers.errors import ParameterError, ProblemError
+from tf_cvxlayers.layers.batching import Batch, common_batch_shape, flattened
+from tf_cvxlayers.layers.description import describe
+from tf_cvxlayers.layers.gradient_check import GradientReport, check_gradients
+from tf_cvxlayers.layers.learned import Learned, add_learned_weight
+from tf_cvxlayers.layers.validation import checked, require_solved, tolerance_of
+from tf_cvxlayers.program import ConeProgram, ParameterSpec
+
+keras.saving.register_keras_serializable(package="tf_cvxlayers")(Diffcp)
+
+_ON_FAILURE = ("raise", "nan")
+
+
+class SolveResult(NamedTuple):
+    """What `layer.solve` returns.
+
+    Attributes:
+        variables: as the call returns them; NaN for elements without a solution.
+        status: int32 `[...]`, `int(Status.X)` for each batch element.
+        iterations: int32 `[...]`, of the solver.
+        primal_residual, dual_residual, gap: float64 `[...]`, relative.
+    """
+
+    variables: Any
+    status: tf.Tensor
+    iterations: tf.Tensor
+    primal_residual: tf.Tensor
+    dual_residual: tf.Tensor
+    gap: tf.Tensor
+
+
+class ConeLayer(keras.layers.Layer):
+    """A layer whose outputs are variables of a cone program. Abstract.
+
+    The program's parameters are, in this order, the fed ones, the learned ones, and the
+    fixed ones.
+    """
+
+    def __init__(
+        self,
+        program: ConeProgram,
+        learned: Sequence[Learned],
+        fixed: Sequence[np.ndarray],
+        single: bool,
+        engine: str | Engine = "auto",
+        on_failure: str = "raise",
+        **kwargs: Any,
+    ):
+        # Keras would cast float64 inputs down to the layer's dtype.
+        kwargs.setdefault("autocast", False)
+        super().__init__(**kwargs)
+        if on_failure not in _ON_FAILURE:
+            raise ValueError(
+                f"Expected on_failure to be one of {list(_ON_FAILURE)}. "
+                f"Received: on_failure={on_failure!r}."
+            )
+        self.program = program
+        self._single = single
+        self.wanted_engine = engine
+        self.on_failure = on_failure
+        self.engine = choose_engine(engine, program.structure)
+        self.supports_jit = self.engine.supports_jit
+        count = len(program.parameters) - len(learned) - len(fixed)
+        self.fed = program.parameters[:count]
+        self._learned = tuple(learned)
+        self._fixed = tuple(fixed)
+        self.learned_specs = program.parameters[count : count + len(learned)]
+        self.fixed_specs = program.parameters[count + len(learned) :]
+        self._learned_weights = [
+            add_learned_weight(self, spec, how)
+            for spec, how in zip(self.learned_specs, learned, strict=True)
+        ]
+        self.built = True
+
+    @tf.autograph.experimental.do_not_convert
+    def call(self, *parameters):
+        """Solve the problem for the fed parameters.
+
+        Args:
+            *parameters: the fed parameters, one after another, or as one list, tuple,
+                or dict by name. Each has shape `[..., *parameter.shape]`.
+
+        Returns:
+            The variables `[..., *variable.shape]`: one tensor, or a tuple.
+        """
+        must_solve = self.on_failure == "raise"
+        solved, batch = self._solved(parameters, must_solve)
+        if must_solve:
+            require_solved(solved.status)
+        return self._outputs(solved, batch)
+
+    def solve(self, *parameters) -> SolveResult:
+        """Solve, and say how it went for each batch element. Never raises for an element
+        without a solution; its variables are NaN.
+
+        Args:
+            *parameters: as in a call.
+        """
+        solved, batch = self._solved(parameters, must_hold=False)
+        each = (solved.status, solved.iterations, *solved.residuals)
+        return SolveResult(
+            self._outputs(solved, batch), *(batch.restored(value) for value in each)
+        )
+
+    def check_gradients(
+        self, *parameters, directions: int = 5, step: float = 1e-5
+    ) -> GradientReport:
+        """Compare gradients with central differences, at these parameters.
+
+        Args:
+            *parameters: as in a call; taken to float64.
+            directions: how many random directions of all parameters, fed and learned.
+            step: of the differences, relative to the size of each parameter.
+
+        Returns:
+            The relative error in each direction, and the largest. At a kink, where the
+            solution has no derivative, it does not tend to zero.
+        """
+        return check_gradients(self, self._given(parameters), directions, step)
+
+    def describe(self) -> str:
+        """The layer in words: parameters, cone program, engine."""
+        return describe(self)
+
+    def compute_output_spec(self, *parameters):
+        values = self._ordered(parameters)
+        shapes = [tf.TensorShape(value.shape) for value in values]
+        outputs = tuple(
+            keras.KerasTensor(shape, dtype=self.compute_dtype)
+            for shape in self._output_shapes(shapes)
+        )
+        return outputs[0] if self._single else outputs
+
+    def compute_output_shape(self, *input_shapes):
+        if len(input_shapes) == 1:
+            input_shapes = _shapes_within(input_shapes[0], [s.name for s in self.fed])
+        shapes = self._output_shapes([tf.TensorShape(shape) for shape in input_shapes])
+        return shapes[0] if self._single else tuple(shapes)
+
+    def _output_shapes(self, shapes: list[tf.TensorShape]) -> list[tuple]:
+        batch = common_batch_shape(list(self.fed), shapes)
+        return [
+            tuple(batch.concatenate(variable.shape).as_list())
+            for variable in self.program.variables
+        ]
+
+    def _solved(self, parameters, must_hold: bool) -> tuple[functional.Solved, Batch]:
+        """The solved batch; with `must_hold`, invalid parameters raise."""
+        fed = self._given(parameters)
+        tolerances = [tolerance_of(value.dtype) for value in fed]
+        flat, batch = flattened(
+            list(self.fed), [tf.cast(value, tf.float64) for value in fed]
+        )
+        values, valid = [], tf.ones([1], tf.bool)
+        for spec, value, tolerance in zip(self.fed, flat, tolerances, strict=True):
+            value, holds = checked(spec, value, tolerance, must_hold)
+            values.append(value)
+            valid = valid & holds
+        values += self.own_values()
+        solved = functional.solve(self.program, values, self.engine)
+        return solved.only_where(valid), batch
+
+    def _outputs(self, solved: functional.Solved, batch: Batch):
+        outputs = tuple(
+            tf.cast(batch.restored(value), self.compute_dtype)
+            for value in solved.variables_or_nan()
+        )
+        return outputs[0] if self._single else outputs
+
+    def own_values(self) -> list[tf.Tensor]:
+        """The learned and fixed parameters, float64 `[1, size]`."""
+        own = [tf.convert_to_tensor(weight) for weight in self._learned_weights]
+        own += [tf.constant(array) for array in self._fixed]
+        return [tf.reshape(tf.cast(value, tf.float64), [1, -1]) for value in own]
+
+    def _given(self, parameters) -> list[tf.Tensor]:
+        return [_tensor(value) for value in self._ordered(parameters)]
+
+    def _ordered(self, parameters: tuple) -> list[Any]:
+        """The fed values in order, from any of the forms of a call."""
+        names = [spec.name for spec in self.fed]
+        if len(parameters) == 1 and isinstance(parameters[0], dict):
+            given = parameters[0]
+            if set(given) != set(names) or len(set(names)) != len(names):
+                raise ParameterError(
+                    f"Expected a value for each of the fed parameters {names}, by name. "
+                    f"Received: {sorted(given)}."
+                )
+            return [given[name] for name in names]
+        if len(parameters) == 1 and isinstance(parameters[0], list | tuple):
+            parameters = tuple(parameters[0])
+        if len(parameters) != len(names):
+            raise ParameterError(
+                f"Expected {len(names)} values, for the fed parameters {names}. "
+                f"Received: {len(parameters)}."
+            )
+        return list(parameters)
+
+
+def _tensor(value: Any) -> tf.Tensor:
+    """A floating-point tensor of anything that has numbers in it."""
+    tensor = tf.convert_to_tensor(value)
+    return tensor if tensor.dtype.is_floating else tf.cast(tensor, tf.float64)
+
+
+def _shapes_within(shapes: Any, names: list[str]) -> list[Any]:
+    """The input shapes in order, from one shape, a list of them, or a dict."""
+    if isinstance(shapes, dict):
+        return [shapes[name] for name in names]
+    one = all(size is None or isinstance(size, int) for size in shapes)
+    return [shapes] if one and (shapes or len(names) == 1) else list(shapes)

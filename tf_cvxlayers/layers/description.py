@@ -1,0 +1,63 @@
+"""A layer in words."""
+
+from typing import TYPE_CHECKING
+
+from tf_cvxlayers.program import ConeStructure, ParameterSpec
+
+if TYPE_CHECKING:
+    from tf_cvxlayers.layers.base import ConeLayer
+
+
+def describe(layer: "ConeLayer") -> str:
+    """The parameters, the cone program and the engine of a layer."""
+    roles = [
+        ("fed", layer.fed),
+        ("learned", layer.learned_specs),
+        ("fixed", layer.fixed_specs),
+    ]
+    returned = ", ".join(
+        f"{variable.name} {variable.shape}" for variable in layer.program.variables
+    )
+    lines = [f"{type(layer).__name__} '{layer.name}'"]
+    lines += [f"  {role}: {_parameters(specs)}" for role, specs in roles]
+    lines += [
+        f"  returns: {returned}",
+        f"  cone program: {_structure(layer.program.structure)}",
+        f"  engine: {layer.engine}",
+        f"    {_reason(layer)}",
+        f"  elements without a solution: on_failure={layer.on_failure!r}",
+    ]
+    return "\n".join(lines)
+
+
+def _parameters(specs: tuple[ParameterSpec, ...]) -> str:
+    def words(spec):
+        notes = list(spec.attributes)
+        notes += ["bounds"] if spec.bounds is not None else []
+        notes += [f"{spec.support.size} entries"] if spec.support is not None else []
+        return f"{spec.name} {spec.shape}" + (f" ({', '.join(notes)})" if notes else "")
+
+    return ", ".join(words(spec) for spec in specs) or "none"
+
+
+def _structure(structure: ConeStructure) -> str:
+    objective = (
+        f"quadratic objective with {structure.P.size} entries in the triangle of P"
+        if structure.P.size
+        else "linear objective"
+    )
+    return (
+        f"{structure.n} variables, {structure.m} rows: {structure.cones.describe()}; "
+        f"{structure.A.size} entries in A; {objective}"
+    )
+
+
+def _reason(layer: "ConeLayer") -> str:
+    if isinstance(layer.wanted_engine, str):
+        how = f"engine={layer.wanted_engine!r}: the first that takes these cones"
+    else:
+        how = "as given"
+    where = (
+        "TensorFlow ops only" if layer.engine.portable else "needs Python where it runs"
+    )
+    return f"chosen {how}; {where}"

@@ -1,0 +1,175 @@
+"""Whether fed values are what their parameter says: finite, and true to its attribute.
+
+Values are checked where they enter, for each batch element. Eager mode raises the
+package's own exceptions; a graph carries an assertion whose text `clear_errors` reads.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from tf_cvxlayers.errors import (
+    PARAMETER_MARK,
+    SOLVER_MARK,
+    ParameterError,
+    SolverError,
+    Status,
+)
+from tf_cvxlayers.program import ParameterSpec
+
+# How far from its attribute a value may be, relative to its size, by rounding.
+_TOLERANCES = {tf.float64: 1e-8, tf.float32: 1e-5}
+_WORDS = {
+    "nonneg": "nonnegative",
+    "nonpos": "nonpositive",
+    "pos": "positive",
+    "neg": "negative",
+    "symmetric": "symmetric",
+    "PSD": "symmetric positive semidefinite",
+    "NSD": "symmetric negative semidefinite",
+    "diag": "diagonal",
+}
+
+
+def tolerance_of(dtype: tf.DType) -> float:
+    """How exactly a value of this dtype can keep to an attribute."""
+    return _TOLERANCES.get(dtype, 1e-2)
+
+
+def checked(
+    spec: ParameterSpec, value: tf.Tensor, tolerance: float, must_hold: bool
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The value `[B, size]`, and which elements are as they should be, bool `[B]`.
+
+    Args:
+        spec: the parameter.
+        value: float64 `[B, size]`.
+        tolerance: relative, see `tolerance_of`.
+        must_hold: whether to raise where a check fails; otherwise a value that is not
+            finite is replaced by ones, so that it cannot spread.
+
+    Raises:
+        ParameterError: in eager mode; in a graph, an error that stands for it.
+    """
+    good = tf.reduce_all(tf.math.is_finite(value), axis=1)
+    if must_hold:
+        _require(spec, good, "finite", "NaN or infinity")
+    else:
+        value = tf.where(good[:, None], value, tf.ones_like(value))
+    for words, holds in _predicates(spec, value, tolerance):
+        if must_hold:
+            _require(spec, holds, words, "a value that is not")
+        good = good & holds
+    return value, good
+
+
+def require_solved(status: tf.Tensor) -> None:
+    """Raise a `SolverError` unless every element has a solution."""
+
+    def error(indices):
+        statuses = status.numpy()[list(indices)]
+        return SolverError.from_elements(indices, tuple(Status(k) for k in statuses))
+
+    def text(indices):
+        statuses = _joined(tf.gather(status, indices))
+        return tf.strings.join(
+            [f"{SOLVER_MARK} indices=", _joined(indices), " statuses=", statuses]
+            + [" (" + ", ".join(f"{k.value}: {k.name}" for k in Status) + ")"]
+        )
+
+    _assert_all(status <= Status.INACCURATE, error, text)
+
+
+def _require(spec: ParameterSpec, holds: tf.Tensor, words: str, received: str) -> None:
+    def message(elements):
+        return (
+            f"Expected parameter '{spec.name}' to be {words}. "
+            f"Received: {received}, in batch elements [{elements}]."
+        )
+
+    def error(indices):
+        return ParameterError(message(", ".join(map(str, indices))))
+
+    def text(indices):
+        before, after = message("@").split("@")
+        parts = [f"{PARAMETER_MARK}: ", before, _joined(indices), after, " [end]"]
+        return tf.strings.join(parts)
+
+    _assert_all(holds, error, text)
+
+
+def _assert_all(
+    good: tf.Tensor,
+    error: Callable[[tuple[int, ...]], Exception],
+    text: Callable[[tf.Tensor], tf.Tensor],
+) -> None:
+    if tf.executing_eagerly():
+        wrong = np.flatnonzero(~good.numpy())
+        if wrong.size:
+            raise error(tuple(int(k) for k in wrong))
+        return
+
+    def fail():
+        indices = tf.cast(tf.where(~good)[:, 0], tf.int32)
+        with tf.control_dependencies([tf.debugging.Assert(False, [text(indices)])]):
+            return tf.constant(False)
+
+    tf.cond(tf.reduce_all(good), lambda: tf.constant(True), fail)
+
+
+def _joined(numbers: tf.Tensor) -> tf.Tensor:
+    return tf.strings.reduce_join(tf.strings.as_string(numbers), separator=",")
+
+
+def _predicates(spec: ParameterSpec, value: tf.Tensor, tolerance: float):
+    """What must hold, in words, and for which elements it does."""
+    size = tolerance * tf.reduce_max(tf.abs(value), axis=1, keepdims=True)
+
+    def every(condition):
+        return tf.reduce_all(condition, axis=1)
+
+    conditions = {
+        "nonneg": lambda: every(value >= -size),
+        "nonpos": lambda: every(value <= size),
+        "pos": lambda: every(value > 0),
+        "neg": lambda: every(value < 0),
+        "symmetric": lambda: _symmetric(spec, value, size),
+        "PSD": lambda: _symmetric(spec, value, size) & _semidefinite(spec, value, size),
+        "NSD": lambda: (
+            _symmetric(spec, value, size) & _semidefinite(spec, -value, size)
+        ),
+        "diag": lambda: every(tf.gather(value, _off_diagonal(spec), axis=1) == 0),
+    }
+    for attribute in spec.attributes:
+        yield f"{_WORDS[attribute]} ({attribute}=True)", conditions[attribute]()
+    if spec.bounds is not None:
+        lower, upper = (
+            np.broadcast_to(bound, spec.shape).reshape(1, -1) for bound in spec.bounds
+        )
+        yield (
+            "within its bounds",
+            every((value >= lower - size) & (value <= upper + size)),
+        )
+    if spec.support is not None:
+        outside = np.setdiff1d(np.arange(spec.size), spec.support)
+        yield "zero outside its sparsity", every(tf.gather(value, outside, axis=1) == 0)
+
+
+def _symmetric(spec, value, size):
+    matrix = tf.reshape(value, [-1, *spec.shape])
+    gap = tf.abs(matrix - tf.linalg.matrix_transpose(matrix))
+    return tf.reduce_all(gap <= 10.0 * size[:, :, None], axis=[1, 2])
+
+
+def _semidefinite(spec, value, size):
+    # A Cholesky factor exists, up to the tolerance; cheaper than eigenvalues.
+    matrix = tf.reshape(value, [-1, *spec.shape])
+    shift = 10.0 * size[:, :, None] * tf.eye(spec.shape[0], dtype=value.dtype)
+    tiny = 1e-300 * tf.eye(spec.shape[0], dtype=value.dtype)
+    factor = tf.linalg.cholesky(matrix + shift + tiny)
+    return tf.reduce_all(tf.math.is_finite(tf.linalg.diag_part(factor)), axis=1)
+
+
+def _off_diagonal(spec: ParameterSpec) -> np.ndarray:
+    return np.flatnonzero(~np.eye(spec.shape[0], dtype=bool))

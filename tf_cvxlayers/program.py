@@ -1,0 +1,170 @@
+"""The cone program in the middle of everything, and its notation.
+
+    minimize    (1/2) x'P x + q'x
+    subject to  A x + s = b,   s in K
+
+with the dual variable `y` in the dual cone `K*`. In the whole package
+
+    P q A b   problem data              n   number of variables
+    x         primal variable           m   number of rows, one for each entry of s
+    y         dual variable             B   number of batch elements
+    s         slack                     K   product of cones, see `cones`
+
+`P` stands for its upper triangle. Nothing here knows of CVXPY or TensorFlow.
+"""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tf_cvxlayers.cones import ConeDims
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pattern:
+    """Where a sparse matrix has entries, in compressed-column order.
+
+    Attributes:
+        rows, columns: int64 `[entries]`, sorted by column, then by row.
+        shape: of the matrix.
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+    shape: tuple[int, int]
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return self.rows.size
+
+    @property
+    def indptr(self) -> np.ndarray:
+        """Where each column starts, as in SciPy's CSC format."""
+        counts = np.bincount(self.columns, minlength=self.shape[1])
+        return np.concatenate([[0], np.cumsum(counts)])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LinearMap:
+    """A constant sparse matrix, sorted by row: `out[r] = sum_k values[k] v[columns[k]]`.
+
+    Attributes:
+        rows, columns: int64 `[terms]`, sorted by row.
+        values: float64 `[terms]`.
+        shape: `(length of the result, length of the argument)`.
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+    values: np.ndarray
+    shape: tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ParameterSpec:
+    """A parameter of the problem: its name, shape, and what its values must satisfy.
+
+    Attributes:
+        attributes: names among `nonneg, nonpos, pos, neg, symmetric, PSD, NSD, diag`.
+        bounds: lower and upper bound, each broadcastable to `shape`, or None.
+        support: flat indices (C order) of the entries that may differ from zero, or
+            None for all.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    attributes: tuple[str, ...] = ()
+    bounds: tuple[np.ndarray, np.ndarray] | None = None
+    support: np.ndarray | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class VariableSpec:
+    """A primal or dual variable that is returned: a linear map of `(x, y)`.
+
+    `exponential` marks a variable of a geometric program, solved for its logarithm.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    recovery: LinearMap
+    exponential: bool = False
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ConeStructure:
+    """What an engine has to know before it sees numbers: sizes, patterns, cones."""
+
+    P: Pattern
+    A: Pattern
+    cones: ConeDims
+
+    @property
+    def n(self) -> int:
+        """The number of variables."""
+        return self.A.shape[1]
+
+    @property
+    def m(self) -> int:
+        """The number of rows."""
+        return self.A.shape[0]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ConeProgram:
+    """A parametrized cone program: a structure, and where its numbers come from.
+
+    The numbers are affine in the *features*: the flattened parameters (C order), or
+    their logarithms, one after another, and a constant one at the end.
+
+    Attributes:
+        structure: patterns and cones.
+        maps: `P`, `q`, `A` and `b` from the features; for `P` and `A`, the values on
+            the pattern.
+        parameters: in the order in which their values are given.
+        features: for each block of features, which parameter, and whether its logarithm.
+        variables: what is returned.
+    """
+
+    structure: ConeStructure
+    maps: "ConeData"
+    parameters: tuple[ParameterSpec, ...]
+    features: tuple[tuple[int, bool], ...]
+    variables: tuple[VariableSpec, ...]
+
+    def feature_slices(self) -> list[slice]:
+        """Where the block of each feature lies."""
+        stops = np.cumsum([self.parameters[index].size for index, _ in self.features])
+        starts = [0, *stops[:-1]]
+        return [slice(int(a), int(b)) for a, b in zip(starts, stops, strict=False)]
+
+
+class ConeData(NamedTuple):
+    """One thing for each of `P`, `q`, `A`, `b`.
+
+    As numbers: float64 tensors `P [B, entries]`, `q [B, n]`, `A [B, entries]`,
+    `b [B, m]`. A batch axis of length 1 says that the whole batch shares the values.
+    """
+
+    P: Any
+    q: Any
+    A: Any
+    b: Any
+
+
+class ConeSolution(NamedTuple):
+    """What an engine returns: float64 `x [B, n]`, `y [B, m]`, `s [B, m]`; int32
+    `status [B]` and `iterations [B]`. Elements without a solution hold zeros."""
+
+    x: Any
+    y: Any
+    s: Any
+    status: Any
+    iterations: Any

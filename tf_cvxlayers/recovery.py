@@ -1,0 +1,18 @@
+"""Solutions of the cone program back to the user's variables, in TensorFlow ops."""
+
+import tensorflow as tf
+
+from tf_cvxlayers.program import ConeProgram, ConeSolution
+from tf_cvxlayers.sparse import apply_map
+
+
+def recover(program: ConeProgram, solution: ConeSolution) -> tuple[tf.Tensor, ...]:
+    """The values `[B, *shape]` of the program's variables, float64."""
+    point = tf.concat([solution.x, solution.y], axis=1)
+    values = []
+    for variable in program.variables:
+        flat = apply_map(variable.recovery, point)
+        if variable.exponential:
+            flat = tf.exp(flat)
+        values.append(tf.reshape(flat, [-1, *variable.shape]))
+    return tuple(values)
