@@ -5,10 +5,11 @@ no batched parameter keep a batch axis of length 1: a matrix of weights is not c
 for each element.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.program import ConeData, ConeProgram
-from tf_cvxlayers.sparse import apply_map
+from tf_cvxlayers.sparse import apply_map, joined
 
 
 def problem_data(program: ConeProgram, parameters: list[tf.Tensor]) -> ConeData:
@@ -22,41 +23,17 @@ def problem_data(program: ConeProgram, parameters: list[tf.Tensor]) -> ConeData:
         tf.math.log(parameters[index]) if logarithm else parameters[index]
         for index, logarithm in program.features
     ]
-    everything = _joined(features)
-    shared = [value.shape[0] == 1 for value in features]
-    alone = _joined(
-        [
-            value if own else tf.zeros([1, value.shape[1]], value.dtype)
-            for value, own in zip(features, shared, strict=True)
-        ]
-    )
-    slices = program.feature_slices()
+    one = tf.ones([1, 1], tf.float64)
+    everything = joined([*features, one])
+    # What depends on no batched feature is computed once, without them.
+    alone = joined([v if v.shape[0] == 1 else tf.zeros([1, v.shape[1]], v.dtype) for v in features] + [one])
+    batched = np.zeros(everything.shape[1], bool)
+    for where, value in zip(program.feature_slices(), features, strict=True):
+        batched[where] = value.shape[0] != 1
 
-    def data(linear_map):
-        batched = any(
-            not own
-            and ((linear_map.columns >= s.start) & (linear_map.columns < s.stop)).any()
-            for s, own in zip(slices, shared, strict=True)
+    return ConeData(
+        *(
+            apply_map(m, everything if batched[m.columns].any() else alone)
+            for m in program.maps
         )
-        return apply_map(linear_map, everything if batched else alone)
-
-    return ConeData(*(data(linear_map) for linear_map in program.maps))
-
-
-def _joined(features: list[tf.Tensor]) -> tf.Tensor:
-    """The features side by side, with the constant 1 behind them."""
-    sizes = [value.shape[0] for value in features]
-    if all(size == 1 for size in sizes):
-        batch = 1
-    else:
-        batch = tf.reduce_max([tf.shape(v)[0] for v in features if v.shape[0] != 1])
-    columns = [*features, tf.ones([1, 1], tf.float64)]
-    return tf.concat(
-        [
-            tf.broadcast_to(v, [batch, v.shape[1]])
-            if v.shape[0] == 1 and not (isinstance(batch, int) and batch == 1)
-            else v
-            for v in columns
-        ],
-        axis=1,
     )

@@ -13,6 +13,7 @@ from tf_cvxlayers.engines.base import Engine
 from tf_cvxlayers.errors import Status
 from tf_cvxlayers.program import ConeData, ConeProgram, ConeSolution, ConeStructure
 from tf_cvxlayers.recovery import recover
+from tf_cvxlayers.reduction import reduction_of
 from tf_cvxlayers.residuals import Residuals, residuals
 
 try:
@@ -65,14 +66,14 @@ def solve(program: ConeProgram, parameters: list[tf.Tensor], engine: Engine) -> 
         parameters: float64 `[1 or B, size]`, in the program's order.
         engine: what solves it.
     """
-    structure = program.structure
-    data = problem_data(program, parameters)
-    solution = solve_cone_program(engine, structure, data)
+    reduction = reduction_of(program)
+    stages = reduction.apply(problem_data(program, parameters))
+    solution = solve_cone_program(engine, reduction.structure, stages[-1])
     return Solved(
-        variables=recover(program, solution),
+        variables=recover(program, reduction.expand(stages, solution)),
         status=solution.status,
         iterations=solution.iterations,
-        residuals=residuals(structure, data, solution),
+        residuals=residuals(reduction.structure, stages[-1], solution),
     )
 
 

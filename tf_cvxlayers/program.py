@@ -14,6 +14,8 @@ with the dual variable `y` in the dual cone `K*`. In the whole package
 """
 
 import dataclasses
+import functools
+import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,7 +41,12 @@ class Pattern:
         """The number of entries."""
         return self.rows.size
 
-    @property
+    @functools.cached_property
+    def by_row(self) -> np.ndarray:
+        """The order of the entries by row, then by column."""
+        return np.argsort(self.rows, kind="stable")
+
+    @functools.cached_property
     def indptr(self) -> np.ndarray:
         """Where each column starts, as in SciPy's CSC format."""
         counts = np.bincount(self.columns, minlength=self.shape[1])
@@ -48,7 +55,8 @@ class Pattern:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LinearMap:
-    """A constant sparse matrix, sorted by row: `out[r] = sum_k values[k] v[columns[k]]`.
+    """A constant sparse matrix: `out[r]` is the sum of `values[k] v[columns[k]]` over
+    the `k` with `rows[k] == r`.
 
     Attributes:
         rows, columns: int64 `[terms]`, sorted by row.
@@ -129,7 +137,8 @@ class ConeProgram:
         maps: `P`, `q`, `A` and `b` from the features; for `P` and `A`, the values on
             the pattern.
         parameters: in the order in which their values are given.
-        features: for each block of features, which parameter, and whether its logarithm.
+        features: for each block of features, which parameter, and whether its
+            logarithm.
         variables: what is returned.
     """
 
@@ -141,9 +150,9 @@ class ConeProgram:
 
     def feature_slices(self) -> list[slice]:
         """Where the block of each feature lies."""
-        stops = np.cumsum([self.parameters[index].size for index, _ in self.features])
-        starts = [0, *stops[:-1]]
-        return [slice(int(a), int(b)) for a, b in zip(starts, stops, strict=False)]
+        sizes = [self.parameters[index].size for index, _ in self.features]
+        edges = np.concatenate([[0], np.cumsum(sizes)]).astype(int).tolist()
+        return [slice(start, stop) for start, stop in itertools.pairwise(edges)]
 
 
 class ConeData(NamedTuple):

@@ -5,6 +5,9 @@ batch element is computed by the same sequence of operations whatever the size o
 batch, so that its result does not depend, not in the last bit, on its neighbours.
 """
 
+import dataclasses
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -27,7 +30,7 @@ def sum_by_row(terms: tf.Tensor, rows: np.ndarray, size: int) -> tf.Tensor:
     """`out[:, r]`, the sum of the terms with row `r`; `rows` is sorted."""
     if rows.size == size and np.all(rows == np.arange(size)):
         return terms
-    if rows.size == np.unique(rows).size:
+    if np.all(rows[1:] != rows[:-1]):
         # One term for each row that has any: put in place, not summed.
         where = np.full(size, rows.size)
         where[rows] = np.arange(rows.size)
@@ -49,7 +52,7 @@ def apply_map(linear_map: LinearMap, values: tf.Tensor) -> tf.Tensor:
 
 def matvec(pattern: Pattern, values: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     """`M x` for the matrix with these values."""
-    order = np.argsort(pattern.rows, kind="stable")
+    order = pattern.by_row
     terms = take(values, order) * take(x, pattern.columns[order])
     return sum_by_row(terms, pattern.rows[order], pattern.shape[0])
 
@@ -71,9 +74,9 @@ def symmetric_matvec(pattern: Pattern, values: tf.Tensor, x: tf.Tensor) -> tf.Te
 def to_dense(pattern: Pattern, values: tf.Tensor) -> tf.Tensor:
     """The matrices `[B, rows, columns]`."""
     rows, columns = pattern.shape
-    place = pattern.rows * columns + pattern.columns
-    order = np.argsort(place)
-    flat = sum_by_row(take(values, order), place[order], rows * columns)
+    order = pattern.by_row
+    place = pattern.rows[order] * columns + pattern.columns[order]
+    flat = sum_by_row(take(values, order), place, rows * columns)
     return tf.reshape(flat, [tf.shape(values)[0], rows, columns])
 
 
@@ -83,3 +86,67 @@ def symmetric_to_dense(pattern: Pattern, values: tf.Tensor) -> tf.Tensor:
     return upper + tf.linalg.matrix_transpose(
         upper - tf.linalg.diag(tf.linalg.diag_part(upper))
     )
+
+
+def joined(parts: list[tf.Tensor]) -> tf.Tensor:
+    """The parts side by side, each repeated where only it is shared by the batch."""
+    if len({part.shape[0] for part in parts}) > 1:
+        batch = functools.reduce(
+            tf.broadcast_dynamic_shape, [tf.shape(part)[:1] for part in parts]
+        )
+        parts = [
+            tf.broadcast_to(part, tf.concat([batch, part.shape[1:]], axis=0))
+            if part.shape[0] == 1
+            else part
+            for part in parts
+        ]
+    return tf.concat(parts, axis=1)
+
+
+# A dense product wins when the sparse one has this many terms, and the dense one at
+# most so many times more.
+_MANY_TERMS, _DENSER = 1000, 4
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Product:
+    """The product of two sparse matrices with fixed patterns."""
+
+    left: Pattern
+    right: Pattern
+
+    @functools.cached_property
+    def _terms(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """For each term: its entry on the left, on the right, and in the result."""
+        right_order = self.right.by_row
+        right_rows = self.right.rows[right_order]
+        first = np.searchsorted(right_rows, self.left.columns, side="left")
+        count = np.searchsorted(right_rows, self.left.columns, side="right") - first
+        left = np.repeat(np.arange(self.left.size), count)
+        offset = np.arange(left.size) - np.repeat(np.cumsum(count) - count, count)
+        right = right_order[np.repeat(first, count) + offset]
+        place = self.left.rows[left] + self.left.shape[0] * self.right.columns[right]
+        order = np.argsort(place, kind="stable")
+        return left[order], right[order], place[order]
+
+    @functools.cached_property
+    def _places(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.unique(self._terms[2], return_inverse=True)
+
+    @functools.cached_property
+    def pattern(self) -> Pattern:
+        """Where the result has entries."""
+        columns, rows = np.divmod(self._places[0], max(self.left.shape[0], 1))
+        return Pattern(rows, columns, (self.left.shape[0], self.right.shape[1]))
+
+    def __call__(self, left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+        """The values of the result."""
+        terms = self._terms[0].size
+        dense = self.left.shape[0] * self.left.shape[1] * self.right.shape[1]
+        if terms >= _MANY_TERMS and dense <= _DENSER * terms:
+            full = tf.matmul(to_dense(self.left, left), to_dense(self.right, right))
+            place = self.pattern.rows * self.pattern.shape[1] + self.pattern.columns
+            size = self.pattern.shape[0] * self.pattern.shape[1]
+            return take(tf.reshape(full, [-1, size]), place)
+        products = take(left, self._terms[0]) * take(right, self._terms[1])
+        return sum_by_row(products, self._places[1], self.pattern.size)

@@ -16,7 +16,8 @@ from tf_cvxlayers.layers.description import describe
 from tf_cvxlayers.layers.gradient_check import GradientReport, check_gradients
 from tf_cvxlayers.layers.learned import Learned, add_learned_weight
 from tf_cvxlayers.layers.validation import checked, require_solved, tolerance_of
-from tf_cvxlayers.program import ConeProgram, ParameterSpec
+from tf_cvxlayers.program import ConeProgram
+from tf_cvxlayers.reduction import reduction_of
 
 keras.saving.register_keras_serializable(package="tf_cvxlayers")(Diffcp)
 
@@ -70,7 +71,7 @@ class ConeLayer(keras.layers.Layer):
         self._single = single
         self.wanted_engine = engine
         self.on_failure = on_failure
-        self.engine = choose_engine(engine, program.structure)
+        self.engine = choose_engine(engine, reduction_of(program).structure)
         self.supports_jit = self.engine.supports_jit
         count = len(program.parameters) - len(learned) - len(fixed)
         self.fed = program.parameters[:count]

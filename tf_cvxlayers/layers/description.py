@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from tf_cvxlayers.program import ConeStructure, ParameterSpec
+from tf_cvxlayers.reduction import reduction_of
 
 if TYPE_CHECKING:
     from tf_cvxlayers.layers.base import ConeLayer
@@ -23,6 +24,7 @@ def describe(layer: "ConeLayer") -> str:
     lines += [
         f"  returns: {returned}",
         f"  cone program: {_structure(layer.program.structure)}",
+        f"  after reduction: {_structure(reduction_of(layer.program).structure)}",
         f"  engine: {layer.engine}",
         f"    {_reason(layer)}",
         f"  elements without a solution: on_failure={layer.on_failure!r}",
