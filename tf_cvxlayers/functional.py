@@ -4,6 +4,7 @@ Everything but the solve is plain TensorFlow and differentiated by TensorFlow. T
 has the one rule that is written by hand, in `solve_cone_program`.
 """
 
+import functools
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -66,6 +67,16 @@ def solve(program: ConeProgram, parameters: list[tf.Tensor], engine: Engine) -> 
         parameters: float64 `[1 or B, size]`, in the program's order.
         engine: what solves it.
     """
+    if tf.executing_eagerly():
+        # The stages are hundreds of small ops; as a graph they run at once.
+        shared = tuple(value.shape[0] == 1 for value in parameters)
+        return _as_graph(program, engine, shared)(*parameters)
+    return _staged(program, parameters, engine)
+
+
+def _staged(
+    program: ConeProgram, parameters: list[tf.Tensor], engine: Engine
+) -> Solved:
     reduction = reduction_of(program)
     stages = reduction.apply(problem_data(program, parameters))
     solution = solve_cone_program(engine, reduction.structure, stages[-1])
@@ -74,6 +85,19 @@ def solve(program: ConeProgram, parameters: list[tf.Tensor], engine: Engine) -> 
         status=solution.status,
         iterations=solution.iterations,
         residuals=residuals(reduction.structure, stages[-1], solution),
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def _as_graph(program: ConeProgram, engine: Engine, shared: tuple[bool, ...]):
+    """The stages as one graph, for every batch size."""
+    return tf.function(
+        lambda *parameters: _staged(program, list(parameters), engine),
+        input_signature=[
+            tf.TensorSpec([1 if alone else None, spec.size], tf.float64)
+            for alone, spec in zip(shared, program.parameters, strict=True)
+        ],
+        autograph=False,
     )
 
 

@@ -23,6 +23,7 @@ from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure, Pattern
 
 # A relative residual above this means that the system is singular.
 _ACCEPTED = 1e-9
+_REFINEMENTS = 4
 
 
 def direct_adjoint(
@@ -39,7 +40,7 @@ def direct_adjoint(
         gx - times_transpose(system.A, gs),
         cone.values * cone.into(gy[:, :, None])[:, :, 0],
     )
-    (r1, e), residual = system.solve(right)
+    (r1, e), residual = system.solve(right, _REFINEMENTS)
     # NaN, from a matrix that is not positive definite, counts as missed.
     missed = _is_nonzero(cotangent)[:, 0] & ~(residual <= _ACCEPTED)
 

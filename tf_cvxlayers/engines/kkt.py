@@ -29,7 +29,6 @@ from tf_cvxlayers.program import ConeData, ConeStructure
 from tf_cvxlayers.sparse import symmetric_to_dense, to_dense
 
 _DELTA = 1e-8
-_REFINEMENTS = 4
 
 
 class KKT(NamedTuple):
@@ -51,7 +50,7 @@ class KKT(NamedTuple):
         )
 
     def solve(
-        self, right: tuple[tf.Tensor, tf.Tensor]
+        self, right: tuple[tf.Tensor, tf.Tensor], refinements: int
     ) -> tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]:
         """`(r, e)` for `(a, c)`, and the relative residual `[B]` that is left.
 
@@ -74,7 +73,7 @@ class KKT(NamedTuple):
             return r, (c - d * tf.linalg.matvec(A, r)) / lower
 
         r, e = regularized(*right)
-        for _ in range(_REFINEMENTS):
+        for _ in range(refinements):
             more_r, more_e = regularized(*self.residual(right, r, e))
             r, e = r + more_r, e + more_e
         miss = _joint_norm(self.residual(right, r, e))

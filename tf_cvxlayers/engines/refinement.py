@@ -20,6 +20,8 @@ from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure
 from tf_cvxlayers.residuals import residuals
 
 _STEPS = 3
+# Rounding alone leaves residuals of this size: a point this close stays where it is.
+_DONE = 1e-14
 
 
 def refined(
@@ -27,34 +29,43 @@ def refined(
 ) -> ConeSolution:
     """The solution, closer where a step of Newton's method brings it closer."""
     y, s = complementary_pair(structure.cones, solution.y, solution.s)
-    point = solution._replace(y=y, s=s)
-    best, best_residual = solution, residuals(structure, data, solution).largest()
-    for _ in range(_STEPS):
+    point = solution.x, y, s
+    best = tuple(solution[:3])
+
+    def residual(point):
+        return residuals(structure, data, ConeSolution(*point, None, None)).largest()
+
+    def not_done(step, _point, _best, best_residual):
+        return (step < _STEPS) & tf.reduce_any(best_residual > _DONE)
+
+    def improve(step, point, best, best_residual):
         point = _newton_step(structure, data, point)
-        residual = residuals(structure, data, point).largest()
-        better = residual <= best_residual
-        best_residual = tf.where(better, residual, best_residual)
-        best = best._replace(
-            **{
-                name: tf.where(
-                    better[:, None], getattr(point, name), getattr(best, name)
-                )
-                for name in ("x", "y", "s")
-            }
+        new = residual(point)
+        # An element that is done does not move: it must not depend on its neighbours.
+        better = (new <= best_residual) & (best_residual > _DONE)
+        best = tuple(
+            tf.where(better[:, None], *pair) for pair in zip(point, best, strict=True)
         )
-    return best
+        return step + 1, point, best, tf.where(better, new, best_residual)
+
+    _, _, best, _ = tf.while_loop(
+        not_done, improve, (0, point, best, residual(best)), maximum_iterations=_STEPS
+    )
+    return ConeSolution(*best, solution.status, solution.iterations)
 
 
 def _newton_step(
-    structure: ConeStructure, data: ConeData, point: ConeSolution
-) -> ConeSolution:
-    x, y, s = point.x, point.y, point.s
+    structure: ConeStructure,
+    data: ConeData,
+    point: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    x, y, s = point
     system = kkt_system(structure, data, y, s)
     F1 = tf.linalg.matvec(system.P, x) + times_transpose(system.A, y) + data.q
     F2 = data.b - tf.linalg.matvec(system.A, x) - s
     cone = system.cone
-    (dx, e), _ = system.solve((-F1, cone.values * cone.into(F2[:, :, None])[:, :, 0]))
+    right = -F1, cone.values * cone.into(F2[:, :, None])[:, :, 0]
+    (dx, e), _ = system.solve(right, refinements=1)
     dy = -cone.out_of(e[:, :, None])[:, :, 0]
     ds = F2 - tf.linalg.matvec(system.A, dx)
-    y, s = complementary_pair(structure.cones, y + dy, s + ds)
-    return point._replace(x=x + dx, y=y, s=s)
+    return x + dx, *complementary_pair(structure.cones, y + dy, s + ds)
