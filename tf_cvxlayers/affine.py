@@ -26,7 +26,11 @@ def problem_data(program: ConeProgram, parameters: list[tf.Tensor]) -> ConeData:
     one = tf.ones([1, 1], tf.float64)
     everything = joined([*features, one])
     # What depends on no batched feature is computed once, without them.
-    alone = joined([v if v.shape[0] == 1 else tf.zeros([1, v.shape[1]], v.dtype) for v in features] + [one])
+    kept = [
+        value if value.shape[0] == 1 else tf.zeros([1, value.shape[1]], value.dtype)
+        for value in features
+    ]
+    alone = joined([*kept, one])
     batched = np.zeros(everything.shape[1], bool)
     for where, value in zip(program.feature_slices(), features, strict=True):
         batched[where] = value.shape[0] != 1

@@ -12,6 +12,7 @@ version has moved it, `tf.numpy_function` takes over: everything works but loadi
 SavedModel that holds a callback.
 """
 
+import itertools
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -28,10 +29,10 @@ except (ImportError, AttributeError):  # pragma: no cover - another TensorFlow
     _REGISTRY = None
 
 # TensorFlow's registry holds weak references: these keep the functions alive.
-_FUNCTIONS: dict[str, Callable] = {}
+_FUNCTIONS: dict[str, Callable[..., list[np.ndarray]]] = {}
 
 
-def register(token: str, function: Callable) -> None:
+def register(token: str, function: Callable[..., list[np.ndarray]]) -> None:
     """Make `function` callable under `token`, from now on and in loaded models.
 
     The function takes NumPy arrays and returns a list of NumPy arrays. The token ends
@@ -103,7 +104,7 @@ def in_chunks(
     edges = np.linspace(0, count, parts + 1).astype(int)
     futures = [
         _POOL.get().submit(work, int(start), int(stop))
-        for start, stop in zip(edges[1:-1], edges[2:], strict=True)
+        for start, stop in itertools.pairwise(edges[1:])
     ]
     work(int(edges[0]), int(edges[1]))
     for future in futures:

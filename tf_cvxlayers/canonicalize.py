@@ -88,7 +88,9 @@ def canonicalize(
     )
 
 
-def _features(parameters, chain, stuffed) -> tuple[tuple, sp.csr_array]:
+def _features(
+    parameters, chain, stuffed
+) -> tuple[tuple[tuple[int, bool], ...], sp.csr_array]:
     """The blocks of features, and the map from features to CVXPY's parameter vector.
 
     On the way CVXPY replaces a parameter by its logarithm (geometric programs) and by
@@ -202,7 +204,7 @@ def _linear_map(matrix) -> LinearMap:
         rows.astype(np.int64),
         matrix.indices.astype(np.int64),
         matrix.data.astype(np.float64),
-        tuple(int(size) for size in matrix.shape),
+        (int(matrix.shape[0]), int(matrix.shape[1])),
     )
 
 
@@ -274,11 +276,11 @@ def _primal_recovery(variable, chain, stuffed, length: int) -> LinearMap:
     # entry is from, and 0 that it is always zero.
     numbers = np.arange(1.0, kept.size + 1).reshape(kept.shape, order="F")
     if kept.size == variable.size and not variable._has_dim_reducing_attr:
-        places = numbers.reshape(variable.shape, order="F")
+        unpacked = numbers.reshape(variable.shape, order="F")
     else:
-        places = recover_value_for_leaf(variable, numbers, project=False)
-    places = places.toarray() if sp.issparse(places) else np.asarray(places)
-    places = np.rint(places).astype(np.int64).ravel()
+        unpacked = recover_value_for_leaf(variable, numbers, project=False)
+    dense = unpacked.toarray() if sp.issparse(unpacked) else np.asarray(unpacked)
+    places = np.rint(dense).astype(np.int64).ravel()
     rows = np.flatnonzero(places)
     return LinearMap(
         rows, column + places[rows] - 1, np.ones(rows.size), (places.size, length)

@@ -1,5 +1,7 @@
 """Why a CVXPY problem cannot become a layer: the sub-expression, and a rewrite."""
 
+from typing import Any
+
 import cvxpy as cp
 
 from tf_cvxlayers.errors import ProblemError
@@ -44,7 +46,9 @@ def check_problem(problem: cp.Problem, gp: bool) -> None:
         _check_rules(problem, "convex (DCP)", "dcp", "qp")
 
 
-def check_parameters(problem, fed: list, learned: dict, fixed: dict) -> None:
+def check_parameters(
+    problem, fed: list[Any], learned: dict[Any, Any], fixed: dict[Any, Any]
+) -> None:
     """Raise a `ProblemError` unless each parameter has exactly one role."""
     if not isinstance(problem, cp.Problem):
         return  # `check_problem` says so
@@ -80,7 +84,7 @@ def check_parameters(problem, fed: list, learned: dict, fixed: dict) -> None:
             )
 
 
-def check_variables(variables: list) -> None:
+def check_variables(variables: list[Any]) -> None:
     """Raise a `ProblemError` for anything but CVXPY variables."""
     if not variables:
         raise ProblemError("Expected at least one variable. Received: variables=[].")
@@ -88,8 +92,8 @@ def check_variables(variables: list) -> None:
         if not isinstance(variable, cp.Variable):
             raise ProblemError(
                 "Expected variables to be cvxpy.Variable objects, or dual variables of "
-                f"constraints (constraint.dual_variables[0]). Received: {variable!r} of "
-                f"type {type(variable).__name__}."
+                "constraints (constraint.dual_variables[0]). Received: "
+                f"{variable!r} of type {type(variable).__name__}."
             )
 
 

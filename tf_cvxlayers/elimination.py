@@ -1,7 +1,7 @@
 """One step of reduction: equality rows that define variables are substituted.
 
-Equality rows R with constant, nonzero coefficients g at variables E, one each, that occur
-in no other row of R, define these variables by the others, K:
+Equality rows R with constant, nonzero coefficients g at variables E, one each, that
+occur in no other row of R, define these variables by the others, K:
 
     x_E = c + T x_K,    c = b_R / g,    T = -A_RK / g  (row by row).
 

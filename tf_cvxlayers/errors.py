@@ -50,7 +50,8 @@ _ADVICE = {
         "quadratic term to the objective"
     ),
     Status.ITERATION_LIMIT: (
-        "raise the engine's max_iterations, rescale the problem, or loosen the tolerance"
+        "raise the engine's max_iterations, rescale the problem, or loosen the "
+        "tolerance"
     ),
     Status.NUMERICAL_ERROR: (
         "look for NaN or infinite parameters, a quadratic form that is not positive "

@@ -44,7 +44,7 @@ class Solved(NamedTuple):
     residuals: Residuals
 
     def only_where(self, valid: tf.Tensor) -> "Solved":
-        """The same, with the elements that are not `valid [1 or B]` counted as failed."""
+        """The same, with elements that are not `valid [1 or B]` counted as failed."""
         status = tf.where(valid, self.status, Status.NUMERICAL_ERROR)
         return self._replace(status=tf.ensure_shape(status, self.status.shape))
 
@@ -124,7 +124,7 @@ def solve_cone_program(
                 gradient = engine.adjoint(
                     structure,
                     ConeData(*tensors[:4]),
-                    solution._replace(x=tensors[4], y=tensors[5], s=tensors[6]),
+                    solution.at(*tensors[4:7]),
                     tensors[7:],
                 )
                 return tuple(gradient), _refuse
@@ -156,8 +156,8 @@ def judged(
     status = tf.where(residual <= 10.0 * engine.tolerance, Status.SOLVED, status)
     status = tf.where(infeasible, claimed, status)
     solved = (status <= Status.INACCURATE)[:, None]
-    x, y, s = (tf.where(solved, part, tf.zeros_like(part)) for part in solution[:3])
-    return ConeSolution(x, y, s, status, solution.iterations)
+    point = [tf.where(solved, part, tf.zeros_like(part)) for part in solution[:3]]
+    return solution.at(*point)._replace(status=status)
 
 
 def _refuse(*_cotangent):

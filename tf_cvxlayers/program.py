@@ -177,3 +177,7 @@ class ConeSolution(NamedTuple):
     s: Any
     status: Any
     iterations: Any
+
+    def at(self, x: Any, y: Any, s: Any) -> "ConeSolution":
+        """The same verdict on another point."""
+        return self._replace(x=x, y=y, s=s)

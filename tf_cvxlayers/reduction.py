@@ -83,7 +83,7 @@ def reduction_of(program: ConeProgram) -> Reduction:
 
 
 def _constants(linear_map) -> np.ndarray:
-    """The values `[1, size]` of data that depend on no parameter, NaN for the others."""
+    """The values `[1, size]` that depend on no parameter, NaN for the others."""
     size, features = linear_map.shape
     values = np.zeros(size)
     constant = linear_map.columns == features - 1
@@ -119,7 +119,9 @@ def _pivots(
     uses = np.bincount(pattern.columns, minlength=structure.n)
     length = np.diff(edges)
     taken, used = np.zeros(structure.n, bool), np.zeros(structure.n, bool)
-    R, E, g = [], [], []
+    R: list[int] = []
+    E: list[int] = []
+    g: list[float] = []
     for row in np.argsort(length, kind="stable"):
         entries = order[edges[row] : edges[row + 1]]
         columns, values = pattern.columns[entries], A[entries]

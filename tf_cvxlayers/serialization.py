@@ -41,7 +41,7 @@ _CLASSES = {
 
 def to_bytes(record: Any) -> bytes:
     """The record as an npz file: its arrays, and a JSON outline that names them."""
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     outline = json.dumps({"version": _VERSION, "root": _outline(record, arrays)})
     file = io.BytesIO()
     np.savez_compressed(
@@ -125,7 +125,6 @@ def _record(outline: Any, arrays: dict[str, np.ndarray]) -> Any:
     if "array" in outline:
         array = arrays[outline["array"]]
         return array.astype(np.int64) if array.dtype == np.int32 else array
-    items = [
-        _record(item, arrays) for item in outline.get("data", outline.get("tuple"))
-    ]
-    return ConeData(*items) if "data" in outline else tuple(items)
+    is_data = "data" in outline
+    items = [_record(item, arrays) for item in outline["data" if is_data else "tuple"]]
+    return ConeData(*items) if is_data else tuple(items)

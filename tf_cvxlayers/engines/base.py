@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure
 
@@ -56,7 +56,7 @@ class Engine(abc.ABC):
 
     def get_config(self) -> dict[str, Any]:
         """The settings, as Keras' serialization wants them."""
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(cast(Any, self))
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Engine":

@@ -10,7 +10,7 @@ import copy
 import dataclasses
 import json
 import warnings
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import scipy.sparse as sp
@@ -97,8 +97,8 @@ class Diffcp(Engine):
         max_iterations: of the solver; None for 200 (interior point) or 100,000 (SCS).
         threads: how many elements are solved at a time; None for one a core.
         derivative: `"direct"` factors the adjoint system (dense and batched while it is
-            small, sparse beyond), `"lsqr"` solves it iteratively, `"auto"` is `"direct"`.
-            Singular systems get their least-squares solution either way.
+            small, sparse beyond), `"lsqr"` solves it iteratively, `"auto"` is
+            `"direct"`. Singular systems get their least-squares solution either way.
         solver_options: more settings, in the solver's own words.
 
     Raises:
@@ -209,7 +209,7 @@ def _solve_batch(key, payload, settings, *arrays) -> list[np.ndarray]:
     structure = unpacked(key, payload)
     engine = Diffcp(**json.loads(settings.tobytes()))
     data = ConeData(*arrays)
-    batch = batch_size(arrays)
+    batch = cast(int, batch_size(arrays))
     n, m = structure.n, structure.m
     x, y, s = np.zeros((batch, n)), np.zeros((batch, m)), np.zeros((batch, m))
     status = np.full(batch, Status.NUMERICAL_ERROR, np.int32)
@@ -229,14 +229,14 @@ def _solve_batch(key, payload, settings, *arrays) -> list[np.ndarray]:
 
 
 def _element_solver(engine: Diffcp, structure: ConeStructure):
-    """A function that solves one element: `(P, q, A, b)` to status, iterations, point."""
+    """A function from one element's `(P, q, A, b)` to status, iterations, point."""
     from diffcp.cone_program import solve_internal
 
     # diffcp warns where the status already says it.
     warnings.filterwarnings("ignore", message="Solved/Inaccurate")
     solver = _SOLVERS[engine.solver]
     limit = engine.max_iterations or solver.max_iterations
-    options: dict[str, Any] = {name: engine.tolerance for name in solver.tolerances}
+    options: dict[str, Any] = dict.fromkeys(solver.tolerances, engine.tolerance)
     options |= {
         solver.limit: limit,
         **dict(solver.fixed),
@@ -303,7 +303,7 @@ def _filled(template: sp.csc_matrix, values: np.ndarray) -> sp.csc_matrix:
 
 
 def _status(words: str, at_limit: bool) -> Status:
-    """The verdict behind the words of Clarabel, SCS or ECOS, as diffcp passes them on."""
+    """The verdict behind the words of a solver, as diffcp passes them on."""
     words = words.lower()
     for word, status in (
         ("infeasible", Status.PRIMAL_INFEASIBLE),

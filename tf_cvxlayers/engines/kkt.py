@@ -5,9 +5,10 @@ solves the cone program when
 
     F1 = P x + A'Pi(v) + q = 0,     F2 = -A x + b - Pi(v) + v = 0
 
-(Agrawal, Barratt, Boyd, Busseti, Moursi, "Differentiating through a cone program", 2019,
-with a quadratic objective). The Jacobian in `(x, v)` is `J = [P, A'D; -A, I - D]`. In the
-eigenbasis `D = U diag(d) U'`, with `A~ = U'A`, systems in `J` and in `J'` both become
+(Agrawal, Barratt, Boyd, Busseti, Moursi, "Differentiating through a cone program",
+2019, with a quadratic objective). The Jacobian in `(x, v)` is
+`J = [P, A'D; -A, I - D]`. In the eigenbasis `D = U diag(d) U'`, with `A~ = U'A`,
+systems in `J` and in `J'` both become
 
     P r - A~'e = a,     diag(d) A~ r + diag(1 - d) e = c:                          (*)
 

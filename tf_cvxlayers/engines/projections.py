@@ -2,7 +2,8 @@
 
 A solver's `y` and `s` are complementary up to its tolerance. For the zero, nonnegative,
 second-order and PSD cones the pair is the projection of `v = y - s`: `y = Pi(v)`,
-`s = Pi(v) - v`, in closed form (Parikh and Boyd, "Proximal algorithms", 2014, section 6.3).
+`s = Pi(v) - v`, in closed form (Parikh and Boyd, "Proximal algorithms", 2014, section
+6.3).
 The exponential and power cones are bounded by a smooth surface `g = 0`; there `s` is
 moved onto it along its last coordinate, and `y` becomes the nearest multiple of
 `grad g(s)`: a retraction, equal to the projection to first order.

@@ -33,7 +33,7 @@ def refined(
     best = tuple(solution[:3])
 
     def residual(point):
-        return residuals(structure, data, ConeSolution(*point, None, None)).largest()
+        return residuals(structure, data, solution.at(*point)).largest()
 
     def not_done(step, _point, _best, best_residual):
         return (step < _STEPS) & tf.reduce_any(best_residual > _DONE)
@@ -51,7 +51,7 @@ def refined(
     _, _, best, _ = tf.while_loop(
         not_done, improve, (0, point, best, residual(best)), maximum_iterations=_STEPS
     )
-    return ConeSolution(*best, solution.status, solution.iterations)
+    return solution.at(*best)
 
 
 def _newton_step(

@@ -50,7 +50,7 @@ def smooth_cone_derivative(
 def smooth_cone_pair(
     kind: str, exponent: float, y: tf.Tensor, s: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """A complementary pair next to `y, s [B, 3]`: `s` on the surface, `y` normal to it."""
+    """A complementary pair next to `y, s [B, 3]`: `s` on the surface, `y` normal."""
     if kind == cones.EXPONENTIAL:
         last = s[:, 1] * tf.exp(s[:, 0] / s[:, 1])
     else:

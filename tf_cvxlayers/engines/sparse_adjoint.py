@@ -64,8 +64,9 @@ def _adjoint_batch(key, content, settings, P, A, D, gx, gy, gs) -> list[np.ndarr
         for k in range(start, stop):
             if not (gx[k].any() or gy[k].any() or gs[k].any()):
                 continue
-            element = (array[0 if len(array) == 1 else k] for array in (P, A, D))
-            r1[k], r2[k] = system.solve(*element, gx[k], gy[k], gs[k], iterative)
+            data = [array[0 if len(array) == 1 else k] for array in (P, A, D)]
+            cotangent = gx[k], gy[k], gs[k]
+            r1[k], r2[k] = system.solve(data, cotangent, iterative)
 
     callback.in_chunks(work, len(gx), threads)
     return [r1, r2]
@@ -101,22 +102,25 @@ class _System:
         self.P, self.A = P, A
         self.D_rows, self.D_columns = D_rows, D_columns
 
-    def solve(self, P, A, D, gx, gy, gs, iterative):
+    def solve(self, data, cotangent, iterative):
         """`(r1, r2)` of one element."""
+        P, A, D = data
+        gx, gy, gs = cotangent
         n, m = self.n, self.m
         if not iterative:
             values = [P, P[self.off], -A, A, -D, self.ones, -self.ones, self.ones]
-            data = np.concatenate(values)[self.order]
+            entries = np.concatenate(values)[self.order]
             matrix = sp.csc_array(
-                (data, self.indices, self.indptr), shape=(self.size, self.size)
+                (entries, self.indices, self.indptr), shape=(self.size, self.size)
             )
             right = np.concatenate([gx, -gs, gy + gs])
             solution = _factored(matrix, right)
             if solution is not None:
                 return solution[:n], solution[n : n + m]
-        return self._least_squares(P, A, D, gx, gy, gs)
+        return self._least_squares(P, A, D, cotangent)
 
-    def _least_squares(self, P, A, D, gx, gy, gs):
+    def _least_squares(self, P, A, D, cotangent):
+        gx, gy, gs = cotangent
         n, m = self.n, self.m
         upper = sp.csr_array((P, (self.P.rows, self.P.columns)), shape=(n, n))
         full = upper + sp.triu(upper, 1).T

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tf_cvxlayers import functional
 from tf_cvxlayers.engines import Diffcp, Engine
 from tf_cvxlayers.engines.selection import choose_engine
-from tf_cvxlayers.errors import ParameterError, ProblemError
+from tf_cvxlayers.errors import ParameterError
 from tf_cvxlayers.layers.batching import Batch, common_batch_shape, flattened
 from tf_cvxlayers.layers.description import describe
 from tf_cvxlayers.layers.gradient_check import GradientReport, check_gradients
@@ -103,8 +103,9 @@ class ConeLayer(keras.layers.Layer):
         return self._outputs(solved, batch)
 
     def solve(self, *parameters) -> SolveResult:
-        """Solve, and say how it went for each batch element. Never raises for an element
-        without a solution; its variables are NaN.
+        """Solve, and say how it went for each batch element.
+
+        Never raises for an element without a solution; its variables are NaN.
 
         Args:
             *parameters: as in a call.
@@ -145,12 +146,15 @@ class ConeLayer(keras.layers.Layer):
         return outputs[0] if self._single else outputs
 
     def compute_output_shape(self, *input_shapes):
-        if len(input_shapes) == 1:
-            input_shapes = _shapes_within(input_shapes[0], [s.name for s in self.fed])
-        shapes = self._output_shapes([tf.TensorShape(shape) for shape in input_shapes])
+        given = list(input_shapes)
+        if len(given) == 1:
+            given = _shapes_within(given[0], [spec.name for spec in self.fed])
+        shapes = self._output_shapes([tf.TensorShape(shape) for shape in given])
         return shapes[0] if self._single else tuple(shapes)
 
-    def _output_shapes(self, shapes: list[tf.TensorShape]) -> list[tuple]:
+    def _output_shapes(
+        self, shapes: list[tf.TensorShape]
+    ) -> list[tuple[int | None, ...]]:
         batch = common_batch_shape(list(self.fed), shapes)
         return [
             tuple(batch.concatenate(variable.shape).as_list())
@@ -189,15 +193,15 @@ class ConeLayer(keras.layers.Layer):
     def _given(self, parameters) -> list[tf.Tensor]:
         return [_tensor(value) for value in self._ordered(parameters)]
 
-    def _ordered(self, parameters: tuple) -> list[Any]:
+    def _ordered(self, parameters: tuple[Any, ...]) -> list[Any]:
         """The fed values in order, from any of the forms of a call."""
         names = [spec.name for spec in self.fed]
         if len(parameters) == 1 and isinstance(parameters[0], dict):
             given = parameters[0]
             if set(given) != set(names) or len(set(names)) != len(names):
                 raise ParameterError(
-                    f"Expected a value for each of the fed parameters {names}, by name. "
-                    f"Received: {sorted(given)}."
+                    f"Expected a value for each of the fed parameters {names}, by "
+                    f"name. Received: {sorted(given)}."
                 )
             return [given[name] for name in names]
         if len(parameters) == 1 and isinstance(parameters[0], list | tuple):

@@ -39,10 +39,10 @@ def batch_shape(spec: ParameterSpec, shape: tf.TensorShape) -> tf.TensorShape:
     rank = len(spec.shape)
     fits = shape.rank is not None and shape.rank >= rank
     if not fits or not shape[shape.rank - rank :].is_compatible_with(spec.shape):
+        wanted = ", ".join(["...", *map(str, spec.shape)])
         raise ParameterError(
-            f"Expected parameter '{spec.name}' with shape "
-            f"[..., {', '.join(map(str, spec.shape))}], where ... are batch dimensions. "
-            f"Received: a value of shape {shape}."
+            f"Expected parameter '{spec.name}' with shape [{wanted}], where ... are "
+            f"batch dimensions. Received: a value of shape {shape}."
         )
     return shape[: shape.rank - rank]
 

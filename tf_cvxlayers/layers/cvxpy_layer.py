@@ -44,9 +44,10 @@ class CvxpyLayer(ConeLayer):
             variable of a constraint (`constraint.dual_variables[0]`), for one tensor,
             or a list of them, for a tuple.
         learned: the parameters that are weights of the layer: a dict from parameter to
-            an initializer (name or object), an array (its starting value), or a dict with
-            `initializer` and optionally `regularizer`, `constraint`, `trainable`. The
-            CVXPY attribute of a parameter (`nonneg`, `PSD`, ...) is kept in training.
+            an initializer (name or object), an array (its starting value), or a dict
+            with `initializer` and optionally `regularizer`, `constraint`, `trainable`.
+            The CVXPY attribute of a parameter (`nonneg`, `PSD`, ...) is kept in
+            training.
         fixed: the parameters that are constants: a dict from parameter to array.
         engine: `"auto"`, the name of an engine, or an engine of `tf_cvxlayers.engines`.
         gp: whether the problem is a geometric program (DGP).
@@ -56,8 +57,8 @@ class CvxpyLayer(ConeLayer):
 
     Call arguments:
         One value `[..., *parameter.shape]` for each fed parameter, as separate
-        arguments, a list, a tuple, or a dict by name. Batch dimensions broadcast; a value
-        without them is shared by the batch, and its gradient summed.
+        arguments, a list, a tuple, or a dict by name. Batch dimensions broadcast; a
+        value without them is shared by the batch, and its gradient summed.
 
     Output shape:
         `[..., *variable.shape]` for each variable.

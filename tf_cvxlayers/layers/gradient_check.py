@@ -18,9 +18,9 @@ class GradientReport(NamedTuple):
     Attributes:
         max_relative_error: the largest of `errors`.
         errors: float64 `[directions]`: `|g - d| / max(|g|, |d|, floor)`, for the
-            directional derivatives by gradient, `g`, and by differences, `d`, of a random
-            weighting of all outputs. The floor is a millionth of the length of the
-            gradient, so that a derivative that is zero counts as such.
+            directional derivatives by gradient, `g`, and by differences, `d`, of a
+            random weighting of all outputs. The floor is a millionth of the length of
+            the gradient, so that a derivative that is zero counts as such.
     """
 
     max_relative_error: float

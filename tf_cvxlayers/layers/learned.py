@@ -82,8 +82,8 @@ def learned_from(spec: ParameterSpec, given: Any) -> Learned:
         options = {"initializer": given}  # a serialized initializer
     if "initializer" not in options or not options.keys() <= _KEYS:
         raise ProblemError(
-            f"Expected learned['{spec.name}'] to be an initializer, an array, or a dict "
-            f"with the key 'initializer' and others among {sorted(_KEYS)}. "
+            f"Expected learned['{spec.name}'] to be an initializer, an array, or a "
+            f"dict with the key 'initializer' and others among {sorted(_KEYS)}. "
             f"Received: the keys {sorted(options)}."
         )
     initializer = options["initializer"]

@@ -73,10 +73,9 @@ def require_solved(status: tf.Tensor) -> None:
 
     def text(indices):
         statuses = _joined(tf.gather(status, indices))
-        return tf.strings.join(
-            [f"{SOLVER_MARK} indices=", _joined(indices), " statuses=", statuses]
-            + [" (" + ", ".join(f"{k.value}: {k.name}" for k in Status) + ")"]
-        )
+        legend = " (" + ", ".join(f"{k.value}: {k.name}" for k in Status) + ")"
+        parts = [f"{SOLVER_MARK} indices=", _joined(indices), " statuses=", statuses]
+        return tf.strings.join([*parts, legend])
 
     _assert_all(status <= Status.INACCURATE, error, text)
 
