@@ -279,8 +279,8 @@ def _primal_recovery(variable, chain, stuffed, length: int) -> LinearMap:
         unpacked = numbers.reshape(variable.shape, order="F")
     else:
         unpacked = recover_value_for_leaf(variable, numbers, project=False)
-    dense = unpacked.toarray() if sp.issparse(unpacked) else np.asarray(unpacked)
-    places = np.rint(dense).astype(np.int64).ravel()
+    dense = sp.coo_array(unpacked).toarray() if sp.issparse(unpacked) else unpacked
+    places = np.rint(np.asarray(dense)).astype(np.int64).ravel()
     rows = np.flatnonzero(places)
     return LinearMap(
         rows, column + places[rows] - 1, np.ones(rows.size), (places.size, length)
