@@ -5,6 +5,8 @@ no batched parameter keep a batch axis of length 1: a matrix of weights is not c
 for each element.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -12,7 +14,7 @@ from tf_cvxlayers.program import ConeData, ConeProgram
 from tf_cvxlayers.sparse import apply_map, joined
 
 
-def problem_data(program: ConeProgram, parameters: list[tf.Tensor]) -> ConeData:
+def problem_data(program: ConeProgram, parameters: Sequence[tf.Tensor]) -> ConeData:
     """The numbers of the cone program.
 
     Args:

@@ -4,7 +4,8 @@ Everything but the solve is plain TensorFlow and differentiated by TensorFlow. T
 has the one rule that is written by hand, in `solve_cone_program`.
 """
 
-import functools
+import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -14,7 +15,7 @@ from tf_cvxlayers.engines.base import Engine
 from tf_cvxlayers.errors import Status
 from tf_cvxlayers.program import ConeData, ConeProgram, ConeSolution, ConeStructure
 from tf_cvxlayers.recovery import recover
-from tf_cvxlayers.reduction import reduction_of
+from tf_cvxlayers.reduction import Reduction
 from tf_cvxlayers.residuals import Residuals, residuals
 
 try:
@@ -59,46 +60,55 @@ class Solved(NamedTuple):
         return values
 
 
-def solve(program: ConeProgram, parameters: list[tf.Tensor], engine: Engine) -> Solved:
-    """Solve the program for a batch of parameters.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pipeline:
+    """The stages for one program and one engine: parameters in, variables out.
 
-    Args:
+    Attributes:
         program: the cone program.
-        parameters: float64 `[1 or B, size]`, in the program's order.
+        reduction: its reduction.
         engine: what solves it.
     """
-    if tf.executing_eagerly():
-        # The stages are hundreds of small ops; as a graph they run at once.
+
+    program: ConeProgram
+    reduction: Reduction
+    engine: Engine
+    _graphs: dict[tuple[bool, ...], Callable[..., Solved]] = dataclasses.field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    def __call__(self, parameters: list[tf.Tensor]) -> Solved:
+        """Solve a batch.
+
+        Args:
+            parameters: float64 `[1 or B, size]`, in the program's order.
+        """
+        if not tf.executing_eagerly():
+            return self._stages(*parameters)
+        # The stages are hundreds of small ops; as a graph they run at once. One graph
+        # serves every batch size, but not what is shared by the batch.
         shared = tuple(value.shape[0] == 1 for value in parameters)
-        return _as_graph(program, engine, shared)(*parameters)
-    return _staged(program, parameters, engine)
+        if shared not in self._graphs:
+            self._graphs[shared] = self._as_graph(shared)
+        return self._graphs[shared](*parameters)
 
+    def _stages(self, *parameters: tf.Tensor) -> Solved:
+        structure = self.reduction.structure
+        stages = self.reduction.apply(problem_data(self.program, parameters))
+        solution = solve_cone_program(self.engine, structure, stages[-1])
+        return Solved(
+            variables=recover(self.program, self.reduction.expand(stages, solution)),
+            status=solution.status,
+            iterations=solution.iterations,
+            residuals=residuals(structure, stages[-1], solution),
+        )
 
-def _staged(
-    program: ConeProgram, parameters: list[tf.Tensor], engine: Engine
-) -> Solved:
-    reduction = reduction_of(program)
-    stages = reduction.apply(problem_data(program, parameters))
-    solution = solve_cone_program(engine, reduction.structure, stages[-1])
-    return Solved(
-        variables=recover(program, reduction.expand(stages, solution)),
-        status=solution.status,
-        iterations=solution.iterations,
-        residuals=residuals(reduction.structure, stages[-1], solution),
-    )
-
-
-@functools.lru_cache(maxsize=256)
-def _as_graph(program: ConeProgram, engine: Engine, shared: tuple[bool, ...]):
-    """The stages as one graph, for every batch size."""
-    return tf.function(
-        lambda *parameters: _staged(program, list(parameters), engine),
-        input_signature=[
+    def _as_graph(self, shared: tuple[bool, ...]) -> Callable[..., Solved]:
+        signature = [
             tf.TensorSpec([1 if alone else None, spec.size], tf.float64)
-            for alone, spec in zip(shared, program.parameters, strict=True)
-        ],
-        autograph=False,
-    )
+            for alone, spec in zip(shared, self.program.parameters, strict=True)
+        ]
+        return tf.function(self._stages, input_signature=signature, autograph=False)
 
 
 def solve_cone_program(

@@ -11,7 +11,6 @@ TensorFlow differentiates.
 """
 
 import dataclasses
-import functools
 
 import numpy as np
 import tensorflow as tf
@@ -57,8 +56,7 @@ class Reduction:
         return solution
 
 
-@functools.lru_cache(maxsize=256)
-def reduction_of(program: ConeProgram) -> Reduction:
+def plan_reduction(program: ConeProgram) -> Reduction:
     """The plan for a program."""
     structure = program.structure
     with tf.init_scope():

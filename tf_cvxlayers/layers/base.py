@@ -17,7 +17,7 @@ from tf_cvxlayers.layers.gradient_check import GradientReport, check_gradients
 from tf_cvxlayers.layers.learned import Learned, add_learned_weight
 from tf_cvxlayers.layers.validation import checked, require_solved, tolerance_of
 from tf_cvxlayers.program import ConeProgram
-from tf_cvxlayers.reduction import reduction_of
+from tf_cvxlayers.reduction import plan_reduction
 
 keras.saving.register_keras_serializable(package="tf_cvxlayers")(Diffcp)
 
@@ -67,11 +67,12 @@ class ConeLayer(keras.layers.Layer):
                 f"Expected on_failure to be one of {list(_ON_FAILURE)}. "
                 f"Received: on_failure={on_failure!r}."
             )
-        self.program = program
         self._single = single
         self.wanted_engine = engine
         self.on_failure = on_failure
-        self.engine = choose_engine(engine, reduction_of(program).structure)
+        reduction = plan_reduction(program)
+        self.engine = choose_engine(engine, reduction.structure)
+        self.pipeline = functional.Pipeline(program, reduction, self.engine)
         self.supports_jit = self.engine.supports_jit
         count = len(program.parameters) - len(learned) - len(fixed)
         self.fed = program.parameters[:count]
@@ -158,7 +159,7 @@ class ConeLayer(keras.layers.Layer):
         batch = common_batch_shape(list(self.fed), shapes)
         return [
             tuple(batch.concatenate(variable.shape).as_list())
-            for variable in self.program.variables
+            for variable in self.pipeline.program.variables
         ]
 
     def _solved(self, parameters, must_hold: bool) -> tuple[functional.Solved, Batch]:
@@ -174,7 +175,7 @@ class ConeLayer(keras.layers.Layer):
             values.append(value)
             valid = valid & holds
         values += self.own_values()
-        solved = functional.solve(self.program, values, self.engine)
+        solved = self.pipeline(values)
         return solved.only_where(valid), batch
 
     def _outputs(self, solved: functional.Solved, batch: Batch):

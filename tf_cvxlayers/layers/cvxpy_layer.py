@@ -111,7 +111,7 @@ class CvxpyLayer(ConeLayer):
             engine = keras.saving.serialize_keras_object(engine)
         return {
             **super().get_config(),
-            "program": to_text(self.program),
+            "program": to_text(self.pipeline.program),
             "learned": [how.get_config() for how in self._learned],
             "fixed": [array_to_text(array) for array in self._fixed],
             "single": self._single,

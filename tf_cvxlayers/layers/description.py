@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from tf_cvxlayers.program import ConeStructure, ParameterSpec
-from tf_cvxlayers.reduction import reduction_of
 
 if TYPE_CHECKING:
     from tf_cvxlayers.layers.base import ConeLayer
@@ -11,20 +10,21 @@ if TYPE_CHECKING:
 
 def describe(layer: "ConeLayer") -> str:
     """The parameters, the cone program and the engine of a layer."""
+    program, reduction = layer.pipeline.program, layer.pipeline.reduction
     roles = [
         ("fed", layer.fed),
         ("learned", layer.learned_specs),
         ("fixed", layer.fixed_specs),
     ]
     returned = ", ".join(
-        f"{variable.name} {variable.shape}" for variable in layer.program.variables
+        f"{variable.name} {variable.shape}" for variable in program.variables
     )
     lines = [f"{type(layer).__name__} '{layer.name}'"]
     lines += [f"  {role}: {_parameters(specs)}" for role, specs in roles]
     lines += [
         f"  returns: {returned}",
-        f"  cone program: {_structure(layer.program.structure)}",
-        f"  after reduction: {_structure(reduction_of(layer.program).structure)}",
+        f"  cone program: {_structure(program.structure)}",
+        f"  after reduction: {_structure(reduction.structure)}",
         f"  engine: {layer.engine}",
         f"    {_reason(layer)}",
         f"  elements without a solution: on_failure={layer.on_failure!r}",

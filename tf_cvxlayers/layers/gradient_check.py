@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_cvxlayers import functional
 from tf_cvxlayers.layers.batching import flattened
 
 if TYPE_CHECKING:
@@ -32,14 +31,14 @@ def check_gradients(
 ) -> GradientReport:
     """The report for a layer at the given fed parameters; deterministic."""
     rng = np.random.default_rng(0)
-    specs = layer.program.parameters
+    specs = layer.pipeline.program.parameters
     fed = [tf.cast(value, tf.float64) for value in given]
     flat, _ = flattened(list(specs[: len(fed)]), fed)
     values = [value.numpy() for value in [*flat, *layer.own_values()]]
     weights: list[np.ndarray] = []
 
     def weighted(points: list[tf.Tensor]) -> tf.Tensor:
-        solved = functional.solve(layer.program, points, layer.engine)
+        solved = layer.pipeline(points)
         if not weights:
             weights.extend(rng.normal(size=value.shape) for value in solved.variables)
         return tf.add_n(
