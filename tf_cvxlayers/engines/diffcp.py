@@ -19,8 +19,8 @@ import tensorflow as tf
 from tf_cvxlayers import callback, cones
 from tf_cvxlayers.engines.adjoint import data_gradient, direct_adjoint
 from tf_cvxlayers.engines.base import Engine, batch_size
-from tf_cvxlayers.engines.refinement import refined
-from tf_cvxlayers.engines.sparse_adjoint import sparse_adjoint
+from tf_cvxlayers.engines.refinement import Direction, dense_direction, refined
+from tf_cvxlayers.engines.sparse_kkt import Method, sparse_solve
 from tf_cvxlayers.errors import Status
 from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure, Pattern
 from tf_cvxlayers.serialization import packed, unpacked
@@ -173,10 +173,24 @@ class Diffcp(Engine):
                 (batch,),
             ],
         )
-        solution = ConeSolution(*outputs)
-        return (
-            refined(structure, data, solution) if _fits_dense(structure) else solution
+        direction = (
+            dense_direction(structure, data)
+            if _fits_dense(structure)
+            else self._sparse_direction(structure, data)
         )
+        return refined(structure, data, ConeSolution(*outputs), direction)
+
+    def _sparse_direction(self, structure: ConeStructure, data: ConeData) -> Direction:
+        """The Newton direction by sparse factorization."""
+
+        def direction(pair, F):
+            right = -F[0], tf.zeros_like(F[1]), -F[1]
+            matrices = data.P, -data.A
+            return sparse_solve(
+                structure, matrices, pair, right, Method.FACTOR, self.threads
+            )
+
+        return direction
 
     def adjoint(
         self,
@@ -188,8 +202,14 @@ class Diffcp(Engine):
         iterative = self.derivative == "lsqr"
         if not iterative and _fits_dense(structure):
             return direct_adjoint(structure, data, solution, cotangent)
-        r = sparse_adjoint(
-            structure, data, solution, cotangent, iterative, self.threads
+        gx, gy, gs = cotangent
+        r = sparse_solve(
+            structure,
+            (data.P, data.A),
+            (solution.y, solution.s),
+            (gx, -gs, gy + gs),
+            Method.LSQR if iterative else Method.FACTOR_OR_LSQR,
+            self.threads,
         )
         return data_gradient(structure, data, solution, cotangent, r)
 

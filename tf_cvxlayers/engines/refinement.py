@@ -13,25 +13,34 @@ A step is kept, for each element, only if it makes the residuals no larger than 
 were, or than rounding leaves.
 """
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
-from tf_cvxlayers.engines.kkt import kkt_system, times_transpose
+from tf_cvxlayers.engines.kkt import kkt_system
 from tf_cvxlayers.engines.projections import complementary_pair
 from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure
 from tf_cvxlayers.residuals import residuals
+from tf_cvxlayers.sparse import matvec, symmetric_matvec, transposed_matvec
 
 # Where the cone is flat a residual of 1e-16 can hide an error of 1e-10 in x, so two
 # steps are always made; a third only while the residual is more than rounding leaves.
 _ALWAYS, _STEPS = 2, 3
 _ROUNDING = 1e-14
 
+Pair = tuple[tf.Tensor, tf.Tensor]
+# From a complementary pair `(y, s)` and `(F1, F2)` to `(dx, dy)`.
+Direction = Callable[[Pair, Pair], Pair]
+
 
 def refined(
-    structure: ConeStructure, data: ConeData, solution: ConeSolution
+    structure: ConeStructure,
+    data: ConeData,
+    solution: ConeSolution,
+    direction: Direction,
 ) -> ConeSolution:
     """The solution, closer where a step of Newton's method brings it closer."""
-    y, s = complementary_pair(structure.cones, solution.y, solution.s)
-    point = solution.x, y, s
+    start = complementary_pair(structure.cones, solution.y, solution.s)
     best = tuple(solution[:3])
 
     def residual(point):
@@ -41,7 +50,7 @@ def refined(
         return (step < _ALWAYS) | tf.reduce_any(best_residual > _ROUNDING)
 
     def improve(step, point, best, best_residual):
-        point = _newton_step(structure, data, point)
+        point = _newton_step(structure, data, point, direction)
         new = residual(point)
         # An element that is done does not move: it must not depend on its neighbours.
         moving = (step < _ALWAYS) | (best_residual > _ROUNDING)
@@ -52,23 +61,37 @@ def refined(
         return step + 1, point, best, tf.where(better, new, best_residual)
 
     _, _, best, _ = tf.while_loop(
-        not_done, improve, (0, point, best, residual(best)), maximum_iterations=_STEPS
+        not_done,
+        improve,
+        (0, (solution.x, *start), best, residual(best)),
+        maximum_iterations=_STEPS,
     )
     return solution.at(*best)
+
+
+def dense_direction(structure: ConeStructure, data: ConeData) -> Direction:
+    """The Newton direction by dense factorization."""
+
+    def direction(pair: Pair, F: Pair) -> Pair:
+        system = kkt_system(structure, data, *pair)
+        cone = system.cone
+        right = -F[0], cone.values * cone.into(F[1][:, :, None])[:, :, 0]
+        (dx, e), _ = system.solve(right, refinements=1)
+        return dx, -cone.out_of(e[:, :, None])[:, :, 0]
+
+    return direction
 
 
 def _newton_step(
     structure: ConeStructure,
     data: ConeData,
     point: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+    direction: Direction,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     x, y, s = point
-    system = kkt_system(structure, data, y, s)
-    F1 = tf.linalg.matvec(system.P, x) + times_transpose(system.A, y) + data.q
-    F2 = data.b - tf.linalg.matvec(system.A, x) - s
-    cone = system.cone
-    right = -F1, cone.values * cone.into(F2[:, :, None])[:, :, 0]
-    (dx, e), _ = system.solve(right, refinements=1)
-    dy = -cone.out_of(e[:, :, None])[:, :, 0]
-    ds = F2 - tf.linalg.matvec(system.A, dx)
+    P, A = structure.P, structure.A
+    Px, Aty = symmetric_matvec(P, data.P, x), transposed_matvec(A, data.A, y)
+    F1, F2 = Px + Aty + data.q, data.b - matvec(A, data.A, x) - s
+    dx, dy = direction((y, s), (F1, F2))
+    ds = F2 - matvec(A, data.A, dx)
     return x + dx, *complementary_pair(structure.cones, y + dy, s + ds)

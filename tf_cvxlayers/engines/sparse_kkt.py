@@ -1,17 +1,22 @@
-"""The adjoint system of large sparse programs, solved in Python for each element.
+"""The system of `kkt` for large sparse programs, in Python, for each element.
 
-In the notation of `adjoint`, with `z = gy + gs + r2 - A r1`, the system is linear in
-`P`, `A` and `D` themselves and as sparse as they are:
+In `(r1, r2, z)` it is linear in `P`, `A` and `D` themselves, and as sparse as they are:
 
-    P r1 - A'r2      = gx
-         r2 - D z    = -gs
-    A r1 - r2 + z    = gy + gs
+    P r1 - A'r2      = a
+         r2 - D z    = g
+    A r1 - r2 + z    = u
+
+* The adjoint (see `adjoint`): `a = gx`, `g = -gs`, `u = gy + gs`; `(r1, r2)` is `r`.
+* A Newton step (see `refinement`), with `-A` in place of `A`: `a = -F1`, `g = 0`,
+  `u = -F2`; then `r1 = dx`, `r2 = dy`, `z = dv`.
 
 One sparse LU factorization (SuperLU) solves it. Where that fails, LSQR (Paige and
 Saunders, 1982) gives the least-squares solution of minimum norm of
 
-    [P, -A'; D A, I - D] (r1, r2) = (gx, D (gy + gs) - gs).
+    [P, -A'; D A, I - D] (r1, r2) = (a, D u + g).
 """
+
+import enum
 
 import numpy as np
 import scipy.sparse as sp
@@ -21,54 +26,70 @@ from scipy.sparse.linalg import LinearOperator, lsqr, splu
 from tf_cvxlayers import callback
 from tf_cvxlayers.engines.base import batch_size
 from tf_cvxlayers.engines.spectrum import block_pattern, derivative_blocks, spectrum
-from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure
+from tf_cvxlayers.program import ConeStructure
 from tf_cvxlayers.serialization import packed, unpacked
 
-_TOKEN = "tf_cvxlayers/sparse_adjoint/v1"
-# A relative residual above this sends an element to LSQR.
+_TOKEN = "tf_cvxlayers/sparse_kkt/v1"
+# A relative residual above this says that a factorization has missed.
 _ACCEPTED = 1e-9
 
 
-def sparse_adjoint(
+class Method(enum.IntEnum):
+    """Factor, with zeros where that misses, or with LSQR behind it; or LSQR only."""
+
+    FACTOR = 0
+    FACTOR_OR_LSQR = 1
+    LSQR = 2
+
+
+def sparse_solve(
     structure: ConeStructure,
-    data: ConeData,
-    solution: ConeSolution,
-    cotangent: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
-    iterative: bool,
+    matrices: tuple[tf.Tensor, tf.Tensor],
+    pair: tuple[tf.Tensor, tf.Tensor],
+    right: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+    method: Method,
     threads: int | None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """`(r1 [B, n], r2 [B, m])`; `iterative` goes straight to LSQR."""
-    D = derivative_blocks(spectrum(structure.cones, solution.y, solution.s))
-    settings = np.array([iterative, threads or 0], np.int32)
-    batch = batch_size([solution.x])
+    """`(r1 [B, n], r2 [B, m])`.
+
+    Args:
+        structure: of the program.
+        matrices: the values of `P` and `A`.
+        pair: `y` and `s`, where `D` is taken.
+        right: `a`, `g` and `u`.
+        method: how.
+        threads: how many elements at a time.
+    """
+    D = derivative_blocks(spectrum(structure.cones, *pair))
+    settings = np.array([method, threads or 0], np.int32)
+    batch = batch_size(right)
     key, content = (
         tf.constant(np.frombuffer(part, np.uint8)) for part in packed(structure)
     )
     r1, r2 = callback.call(
         _TOKEN,
-        [key, content, tf.constant(settings), data.P, data.A, D, *cotangent],
+        [key, content, tf.constant(settings), *matrices, D, *right],
         [tf.float64, tf.float64],
         [(batch, structure.n), (batch, structure.m)],
     )
     return r1, r2
 
 
-def _adjoint_batch(key, content, settings, P, A, D, gx, gy, gs) -> list[np.ndarray]:
+def _solve_batch(key, content, settings, P, A, D, a, g, u) -> list[np.ndarray]:
     """The callback: NumPy arrays in, NumPy arrays out."""
     structure = unpacked(key, content)
-    iterative, threads = bool(settings[0]), int(settings[1]) or None
-    r1, r2 = np.zeros_like(gx), np.zeros_like(gy)
+    method, threads = Method(int(settings[0])), int(settings[1]) or None
+    r1, r2 = np.zeros_like(a), np.zeros_like(u)
     system = _System(structure)
 
     def work(start: int, stop: int) -> None:
         for k in range(start, stop):
-            if not (gx[k].any() or gy[k].any() or gs[k].any()):
-                continue
-            data = [array[0 if len(array) == 1 else k] for array in (P, A, D)]
-            cotangent = gx[k], gy[k], gs[k]
-            r1[k], r2[k] = system.solve(data, cotangent, iterative)
+            right = a[k], g[k], u[k]
+            if any(part.any() for part in right):
+                data = [array[0 if len(array) == 1 else k] for array in (P, A, D)]
+                r1[k], r2[k] = system.solve(data, right, method)
 
-    callback.in_chunks(work, len(gx), threads)
+    callback.in_chunks(work, len(a), threads)
     return [r1, r2]
 
 
@@ -102,25 +123,24 @@ class _System:
         self.P, self.A = P, A
         self.D_rows, self.D_columns = D_rows, D_columns
 
-    def solve(self, data, cotangent, iterative):
+    def solve(self, data, right, method):
         """`(r1, r2)` of one element."""
         P, A, D = data
-        gx, gy, gs = cotangent
-        n, m = self.n, self.m
-        if not iterative:
+        if method != Method.LSQR:
             values = [P, P[self.off], -A, A, -D, self.ones, -self.ones, self.ones]
             entries = np.concatenate(values)[self.order]
             matrix = sp.csc_array(
                 (entries, self.indices, self.indptr), shape=(self.size, self.size)
             )
-            right = np.concatenate([gx, -gs, gy + gs])
-            solution = _factored(matrix, right)
+            solution = _factored(matrix, np.concatenate(right))
             if solution is not None:
-                return solution[:n], solution[n : n + m]
-        return self._least_squares(P, A, D, cotangent)
+                return solution[: self.n], solution[self.n : self.n + self.m]
+        if method == Method.FACTOR:
+            return 0.0, 0.0
+        return self._least_squares(P, A, D, right)
 
-    def _least_squares(self, P, A, D, cotangent):
-        gx, gy, gs = cotangent
+    def _least_squares(self, P, A, D, right):
+        a, g, u = right
         n, m = self.n, self.m
         upper = sp.csr_array((P, (self.P.rows, self.P.columns)), shape=(n, n))
         full = upper + sp.triu(upper, 1).T
@@ -139,8 +159,8 @@ class _System:
         operator = LinearOperator(
             (n + m, n + m), matvec=forward, rmatvec=backward, dtype=np.float64
         )
-        right = np.concatenate([gx, D @ (gy + gs) - gs])
-        r = lsqr(operator, right, atol=1e-13, btol=1e-13, iter_lim=20 * (n + m))[0]
+        both = np.concatenate([a, D @ u + g])
+        r = lsqr(operator, both, atol=1e-13, btol=1e-13, iter_lim=20 * (n + m))[0]
         return r[:n], r[n:]
 
 
@@ -158,4 +178,4 @@ def _factored(matrix, right) -> np.ndarray | None:
     return solution
 
 
-callback.register(_TOKEN, _adjoint_batch)
+callback.register(_TOKEN, _solve_batch)
