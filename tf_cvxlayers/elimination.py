@@ -32,7 +32,7 @@ from tf_cvxlayers.sparse import (
 )
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class _Block:
     """A submatrix: which entries of the whole it takes, and their pattern."""
 
@@ -59,7 +59,7 @@ def _numbered(kept: np.ndarray, size: int) -> np.ndarray:
     return index
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Elimination:
     """The substitution of variables `E` by rows `R`, with coefficients `g`."""
 

@@ -5,18 +5,27 @@ has the one rule that is written by hand, in `solve_cone_program`.
 """
 
 import dataclasses
-from collections.abc import Callable
-from typing import NamedTuple
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from tf_cvxlayers.affine import problem_data
+from tf_cvxlayers.batching import Batch, common_batch_shape, flattened
 from tf_cvxlayers.engines.base import Engine
 from tf_cvxlayers.errors import Status
-from tf_cvxlayers.program import ConeData, ConeProgram, ConeSolution, ConeStructure
+from tf_cvxlayers.program import (
+    ConeData,
+    ConeProgram,
+    ConeSolution,
+    ConeStructure,
+    ParameterSpec,
+)
 from tf_cvxlayers.recovery import recover
 from tf_cvxlayers.reduction import Reduction
 from tf_cvxlayers.residuals import Residuals, residuals
+from tf_cvxlayers.validation import Check, checked, checks_of, tolerance_of
 
 try:
     from tensorflow.python.eager.forwardprop_util import pack_tangents
@@ -34,33 +43,24 @@ _ONCE = (
 
 
 class Solved(NamedTuple):
-    """The variables `[B, *shape]` of a batch, and how the solve of each element went.
+    """The variables of a batch, and how the solve of each element went.
 
-    Elements without a solution hold zeros. `status` and `iterations` are int32 `[B]`.
+    Attributes:
+        variables: float64 `[*batch, *shape]` each; NaN for elements without a solution,
+            to which no gradient flows.
+        status, iterations: int32 `[*batch]`.
+        residuals: float64 `[*batch]` each.
+        passed: bool `[1 or B]` for each of the pipeline's checks.
     """
 
     variables: tuple[tf.Tensor, ...]
     status: tf.Tensor
     iterations: tf.Tensor
     residuals: Residuals
-
-    def only_where(self, valid: tf.Tensor) -> "Solved":
-        """The same, with elements that are not `valid [1 or B]` counted as failed."""
-        status = tf.where(valid, self.status, Status.NUMERICAL_ERROR)
-        return self._replace(status=tf.ensure_shape(status, self.status.shape))
-
-    def variables_or_nan(self) -> list[tf.Tensor]:
-        """The variables, NaN for failed elements, to which no gradient flows."""
-        solved = self.status <= Status.INACCURATE
-        values = []
-        for value in self.variables:
-            mask = tf.reshape(solved, [-1] + [1] * (value.shape.rank - 1))
-            nan = tf.constant(float("nan"), value.dtype)
-            values.append(tf.where(mask, value, nan))
-        return values
+    passed: tuple[tf.Tensor, ...]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Pipeline:
     """The stages for one program and one engine: parameters in, variables out.
 
@@ -68,47 +68,95 @@ class Pipeline:
         program: the cone program.
         reduction: its reduction.
         engine: what solves it.
+        fed: how many of its parameters are fed: the first ones; their values are
+            checked.
     """
 
     program: ConeProgram
     reduction: Reduction
     engine: Engine
-    _graphs: dict[tuple[bool, ...], Callable[..., Solved]] = dataclasses.field(
+    fed: int
+    _graphs: dict[Any, Callable[..., Solved]] = dataclasses.field(
         default_factory=dict, init=False, repr=False
     )
 
-    def __call__(self, parameters: list[tf.Tensor]) -> Solved:
+    @functools.cached_property
+    def checks(self) -> list[Check]:
+        """What is checked of the fed values."""
+        fed = self.program.parameters[: self.fed]
+        return [check for spec in fed for check in checks_of(spec)]
+
+    def __call__(self, values: list[tf.Tensor]) -> Solved:
         """Solve a batch.
 
         Args:
-            parameters: float64 `[1 or B, size]`, in the program's order.
+            values: floating-point `[..., *shape]` for each parameter of the program.
+
+        Raises:
+            ParameterError: a value of another shape, or batch dimensions that do not
+                broadcast. Anything else is in the result.
         """
         if not tf.executing_eagerly():
-            return self._stages(*parameters)
-        # The stages are hundreds of small ops; as a graph they run at once. One graph
-        # serves every batch size, but not what is shared by the batch.
-        shared = tuple(value.shape[0] == 1 for value in parameters)
-        if shared not in self._graphs:
-            self._graphs[shared] = self._as_graph(shared)
-        return self._graphs[shared](*parameters)
+            return self._stages(*values)
+        # The stages are hundreds of small ops; as a graph they run at once. A graph
+        # serves all sizes of its batch dimensions but 1, which are shared values.
+        common_batch_shape(self.program.parameters, [value.shape for value in values])
+        signature = tuple(
+            tf.TensorSpec(_loosened(spec, value.shape), value.dtype)
+            for spec, value in zip(self.program.parameters, values, strict=True)
+        )
+        if signature not in self._graphs:
+            # A concrete function: a `tf.function` would warn of retracing where a
+            # program has many layers, since all share the code of this method.
+            self._graphs[signature] = tf.function(
+                self._stages, input_signature=signature, autograph=False
+            ).get_concrete_function()
+        return self._graphs[signature](*values)
 
-    def _stages(self, *parameters: tf.Tensor) -> Solved:
+    def _stages(self, *values: tf.Tensor) -> Solved:
         structure = self.reduction.structure
+        parameters, passed, batch = self._flat(values)
         stages = self.reduction.apply(problem_data(self.program, parameters))
         solution = solve_cone_program(self.engine, structure, stages[-1])
+        valid = functools.reduce(tf.logical_and, passed, tf.ones([1], tf.bool))
+        solved = valid & (solution.status <= Status.INACCURATE)
+        status = tf.where(
+            solved | (solution.status > Status.INACCURATE),
+            solution.status,
+            Status.NUMERICAL_ERROR,
+        )
+        variables = recover(self.program, self.reduction.expand(stages, solution))
+        residual = residuals(structure, stages[-1], solution)
         return Solved(
-            variables=recover(self.program, self.reduction.expand(stages, solution)),
-            status=solution.status,
-            iterations=solution.iterations,
-            residuals=residuals(structure, stages[-1], solution),
+            tuple(batch.restored(_or_nan(value, solved)) for value in variables),
+            batch.restored(status),
+            batch.restored(solution.iterations),
+            Residuals(*(batch.restored(value) for value in residual)),
+            tuple(passed),
         )
 
-    def _as_graph(self, shared: tuple[bool, ...]) -> Callable[..., Solved]:
-        signature = [
-            tf.TensorSpec([1 if alone else None, spec.size], tf.float64)
-            for alone, spec in zip(shared, self.program.parameters, strict=True)
-        ]
-        return tf.function(self._stages, input_signature=signature, autograph=False)
+    def _flat(
+        self, values: Sequence[tf.Tensor]
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor], Batch]:
+        """The values as float64 `[1 or B, size]`, the checks, and the batch."""
+        specs = self.program.parameters
+        flat, batch = flattened(specs, [tf.cast(value, tf.float64) for value in values])
+        passed: list[tf.Tensor] = []
+        for k in range(self.fed):
+            tolerance = tolerance_of(values[k].dtype)
+            flat[k], outcomes = checked(specs[k], flat[k], tolerance)
+            passed += outcomes
+        return flat, passed, batch
+
+
+def _loosened(spec: ParameterSpec, shape: tf.TensorShape) -> list[int | None]:
+    batch = shape[: shape.rank - len(spec.shape)]
+    return [1 if size == 1 else None for size in batch] + list(spec.shape)
+
+
+def _or_nan(value: tf.Tensor, solved: tf.Tensor) -> tf.Tensor:
+    mask = tf.reshape(solved, [-1] + [1] * (value.shape.rank - 1))
+    return tf.where(mask, value, tf.constant(float("nan"), value.dtype))
 
 
 def solve_cone_program(

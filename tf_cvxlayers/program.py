@@ -23,7 +23,7 @@ import numpy as np
 from tf_cvxlayers.cones import ConeDims
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Pattern:
     """Where a sparse matrix has entries, in compressed-column order.
 
@@ -53,7 +53,7 @@ class Pattern:
         return np.concatenate([[0], np.cumsum(counts)])
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class LinearMap:
     """A constant sparse matrix: `out[r]` is the sum of `values[k] v[columns[k]]` over
     the `k` with `rows[k] == r`.
@@ -70,7 +70,7 @@ class LinearMap:
     shape: tuple[int, int]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ParameterSpec:
     """A parameter of the problem: its name, shape, and what its values must satisfy.
 
@@ -93,7 +93,7 @@ class ParameterSpec:
         return int(np.prod(self.shape, dtype=np.int64))
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class VariableSpec:
     """A primal or dual variable that is returned: a linear map of `(x, y)`.
 
@@ -106,7 +106,7 @@ class VariableSpec:
     exponential: bool = False
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ConeStructure:
     """What an engine has to know before it sees numbers: sizes, patterns, cones."""
 
@@ -125,7 +125,7 @@ class ConeStructure:
         return self.A.shape[0]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ConeProgram:
     """A parametrized cone program: a structure, and where its numbers come from.
 

@@ -22,7 +22,7 @@ from tf_cvxlayers.program import ConeData, ConeProgram, ConeSolution, ConeStruct
 _SMALL_PIVOT = 1e-3
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Reduction:
     """A sequence of eliminations, and the structures between them.
 

@@ -108,7 +108,7 @@ def joined(parts: list[tf.Tensor]) -> tf.Tensor:
 _MANY_TERMS, _DENSER = 1000, 4
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Product:
     """The product of two sparse matrices with fixed patterns."""
 

@@ -8,16 +8,16 @@ import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers import functional
+from tf_cvxlayers.batching import common_batch_shape
 from tf_cvxlayers.engines import Diffcp, Engine
 from tf_cvxlayers.engines.selection import choose_engine
 from tf_cvxlayers.errors import ParameterError
-from tf_cvxlayers.layers.batching import Batch, common_batch_shape, flattened
 from tf_cvxlayers.layers.description import describe
 from tf_cvxlayers.layers.gradient_check import GradientReport, check_gradients
 from tf_cvxlayers.layers.learned import Learned, add_learned_weight
-from tf_cvxlayers.layers.validation import checked, require_solved, tolerance_of
 from tf_cvxlayers.program import ConeProgram
 from tf_cvxlayers.reduction import plan_reduction
+from tf_cvxlayers.validation import require_solved, require_valid
 
 keras.saving.register_keras_serializable(package="tf_cvxlayers")(Diffcp)
 
@@ -72,10 +72,10 @@ class ConeLayer(keras.layers.Layer):
         self.on_failure = on_failure
         reduction = plan_reduction(program)
         self.engine = choose_engine(engine, reduction.structure)
-        self.pipeline = functional.Pipeline(program, reduction, self.engine)
         self.supports_jit = self.engine.supports_jit
         count = len(program.parameters) - len(learned) - len(fixed)
         self.fed = program.parameters[:count]
+        self.pipeline = functional.Pipeline(program, reduction, self.engine, count)
         self._learned = tuple(learned)
         self._fixed = tuple(fixed)
         self.learned_specs = program.parameters[count : count + len(learned)]
@@ -97,11 +97,11 @@ class ConeLayer(keras.layers.Layer):
         Returns:
             The variables `[..., *variable.shape]`: one tensor, or a tuple.
         """
-        must_solve = self.on_failure == "raise"
-        solved, batch = self._solved(parameters, must_solve)
-        if must_solve:
-            require_solved(solved.status)
-        return self._outputs(solved, batch)
+        solved = self.pipeline(self._values(parameters))
+        if self.on_failure == "raise":
+            require_valid(self.pipeline.checks, solved.passed)
+            require_solved(tf.reshape(solved.status, [-1]))
+        return self._outputs(solved)
 
     def solve(self, *parameters) -> SolveResult:
         """Solve, and say how it went for each batch element.
@@ -111,10 +111,9 @@ class ConeLayer(keras.layers.Layer):
         Args:
             *parameters: as in a call.
         """
-        solved, batch = self._solved(parameters, must_hold=False)
-        each = (solved.status, solved.iterations, *solved.residuals)
+        solved = self.pipeline(self._values(parameters))
         return SolveResult(
-            self._outputs(solved, batch), *(batch.restored(value) for value in each)
+            self._outputs(solved), solved.status, solved.iterations, *solved.residuals
         )
 
     def check_gradients(
@@ -131,7 +130,9 @@ class ConeLayer(keras.layers.Layer):
             The relative error in each direction, and the largest. At a kink, where the
             solution has no derivative, it does not tend to zero.
         """
-        return check_gradients(self, self._given(parameters), directions, step)
+        return check_gradients(
+            self.pipeline, self._values(parameters), directions, step
+        )
 
     def describe(self) -> str:
         """The layer in words: parameters, cone program, engine."""
@@ -156,43 +157,23 @@ class ConeLayer(keras.layers.Layer):
     def _output_shapes(
         self, shapes: list[tf.TensorShape]
     ) -> list[tuple[int | None, ...]]:
-        batch = common_batch_shape(list(self.fed), shapes)
+        batch = common_batch_shape(self.fed, shapes)
         return [
             tuple(batch.concatenate(variable.shape).as_list())
             for variable in self.pipeline.program.variables
         ]
 
-    def _solved(self, parameters, must_hold: bool) -> tuple[functional.Solved, Batch]:
-        """The solved batch; with `must_hold`, invalid parameters raise."""
-        fed = self._given(parameters)
-        tolerances = [tolerance_of(value.dtype) for value in fed]
-        flat, batch = flattened(
-            list(self.fed), [tf.cast(value, tf.float64) for value in fed]
-        )
-        values, valid = [], tf.ones([1], tf.bool)
-        for spec, value, tolerance in zip(self.fed, flat, tolerances, strict=True):
-            value, holds = checked(spec, value, tolerance, must_hold)
-            values.append(value)
-            valid = valid & holds
-        values += self.own_values()
-        solved = self.pipeline(values)
-        return solved.only_where(valid), batch
-
-    def _outputs(self, solved: functional.Solved, batch: Batch):
+    def _outputs(self, solved: functional.Solved):
         outputs = tuple(
-            tf.cast(batch.restored(value), self.compute_dtype)
-            for value in solved.variables_or_nan()
+            tf.cast(value, self.compute_dtype) for value in solved.variables
         )
         return outputs[0] if self._single else outputs
 
-    def own_values(self) -> list[tf.Tensor]:
-        """The learned and fixed parameters, float64 `[1, size]`."""
-        own = [tf.convert_to_tensor(weight) for weight in self._learned_weights]
-        own += [tf.constant(array) for array in self._fixed]
-        return [tf.reshape(tf.cast(value, tf.float64), [1, -1]) for value in own]
-
-    def _given(self, parameters) -> list[tf.Tensor]:
-        return [_tensor(value) for value in self._ordered(parameters)]
+    def _values(self, parameters) -> list[tf.Tensor]:
+        """A value for each parameter of the program: fed, learned, fixed."""
+        values = [_tensor(value) for value in self._ordered(parameters)]
+        values += [tf.convert_to_tensor(weight) for weight in self._learned_weights]
+        return values + [tf.constant(array) for array in self._fixed]
 
     def _ordered(self, parameters: tuple[Any, ...]) -> list[Any]:
         """The fed values in order, from any of the forms of a call."""

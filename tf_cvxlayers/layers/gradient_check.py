@@ -1,14 +1,12 @@
 """Gradients against central differences, for a layer of the package."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from tf_cvxlayers.layers.batching import flattened
-
-if TYPE_CHECKING:
-    from tf_cvxlayers.layers.base import ConeLayer
+from tf_cvxlayers.functional import Pipeline
+from tf_cvxlayers.program import ParameterSpec
 
 
 class GradientReport(NamedTuple):
@@ -27,70 +25,67 @@ class GradientReport(NamedTuple):
 
 
 def check_gradients(
-    layer: "ConeLayer", given: list[tf.Tensor], directions: int, step: float
+    pipeline: Pipeline, values: list[tf.Tensor], directions: int, step: float
 ) -> GradientReport:
-    """The report for a layer at the given fed parameters; deterministic."""
+    """The report for a pipeline at these parameters; deterministic.
+
+    Elements without a solution are left out.
+    """
     rng = np.random.default_rng(0)
-    specs = layer.pipeline.program.parameters
-    fed = [tf.cast(value, tf.float64) for value in given]
-    flat, _ = flattened(list(specs[: len(fed)]), fed)
-    values = [value.numpy() for value in [*flat, *layer.own_values()]]
+    specs = pipeline.program.parameters
+    values = [tf.cast(value, tf.float64) for value in values]
     weights: list[np.ndarray] = []
 
     def weighted(points: list[tf.Tensor]) -> tf.Tensor:
-        solved = layer.pipeline(points)
+        variables = pipeline(points).variables
         if not weights:
-            weights.extend(rng.normal(size=value.shape) for value in solved.variables)
+            weights.extend(rng.normal(size=value.shape) for value in variables)
         return tf.add_n(
             [
-                tf.reduce_sum(weight * value)
-                for weight, value in zip(weights, solved.variables, strict=True)
+                tf.reduce_sum(tf.where(tf.math.is_finite(value), weight * value, 0.0))
+                for weight, value in zip(weights, variables, strict=True)
             ]
         )
 
-    points = [tf.constant(value) for value in values]
     with tf.GradientTape() as tape:
-        tape.watch(points)
-        total = weighted(points)
+        tape.watch(values)
+        total = weighted(values)
     zero = tf.UnconnectedGradients.ZERO
-    found = tape.gradient(total, points, unconnected_gradients=zero)
-    gradients = [gradient.numpy() for gradient in found]
-    floor = 1e-6 * np.sqrt(sum(np.sum(g * g) for g in gradients)) + 1e-300
+    gradients = tape.gradient(total, values, unconnected_gradients=zero)
+    floor = 1e-6 * float(tf.linalg.global_norm(gradients)) + 1e-300
 
     errors = []
     for _ in range(directions):
         ways = [
-            _direction(rng, spec, value)
+            _direction(rng, spec, value.numpy())
             for spec, value in zip(specs, values, strict=True)
         ]
 
-        def moved(sign, ways=ways):
-            return weighted(
-                [
-                    tf.constant(value + sign * step * way)
-                    for value, way in zip(values, ways, strict=True)
-                ]
-            ).numpy()
+        def moved(length, ways=ways):
+            pairs = zip(values, ways, strict=True)
+            return float(weighted([value + length * way for value, way in pairs]))
 
-        difference = (moved(1.0) - moved(-1.0)) / (2.0 * step)
+        difference = (moved(step) - moved(-step)) / (2.0 * step)
         product = sum(
-            float(np.sum(g * way)) for g, way in zip(gradients, ways, strict=True)
+            float(tf.reduce_sum(gradient * way))
+            for gradient, way in zip(gradients, ways, strict=True)
         )
         scale = max(abs(difference), abs(product), floor)
         errors.append(abs(difference - product) / scale)
     return GradientReport(max(errors, default=0.0), np.array(errors))
 
 
-def _direction(rng, spec, value: np.ndarray) -> np.ndarray:
+def _direction(
+    rng: np.random.Generator, spec: ParameterSpec, value: np.ndarray
+) -> np.ndarray:
     """A random direction, of the parameter's size, that its attributes allow."""
     way = rng.normal(size=value.shape) * max(np.abs(value).max(initial=0.0), 1e-3)
     if {"symmetric", "PSD", "NSD"} & set(spec.attributes):
-        square = way.reshape(-1, *spec.shape)
-        way = (0.5 * (square + square.swapaxes(1, 2))).reshape(value.shape)
+        way = 0.5 * (way + way.swapaxes(-1, -2))
     if "diag" in spec.attributes:
-        way = way * np.eye(spec.shape[0]).reshape(1, -1)
+        way = way * np.eye(spec.shape[0])
     if spec.support is not None:
-        way = way * np.isin(np.arange(spec.size), spec.support)
+        way = way * np.isin(np.arange(spec.size), spec.support).reshape(spec.shape)
     # A sign or a bound that holds with equality is left as it is.
     if {"nonneg", "nonpos", "pos", "neg"} & set(spec.attributes):
         way = way * np.minimum(1.0, np.abs(value))

@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.errors import ParameterError, ProblemError
-from tf_cvxlayers.layers.validation import checked, tolerance_of
 from tf_cvxlayers.program import ParameterSpec
+from tf_cvxlayers.validation import checked, checks_of, require_valid, tolerance_of
 
 _KEYS = {"initializer", "regularizer", "constraint", "trainable"}
 # A strictly positive parameter stays at least this far from zero.
@@ -194,5 +194,6 @@ def constant_array(spec: ParameterSpec, value: Any, words: str) -> np.ndarray:
         )
     with tf.init_scope():
         flat = tf.constant(array.reshape(1, spec.size))
-        checked(spec, flat, tolerance_of(tf.float64), must_hold=True)
+        _, passed = checked(spec, flat, tolerance_of(tf.float64))
+        require_valid(checks_of(spec), tuple(passed))
     return array

@@ -5,6 +5,7 @@ of all batch dimensions after broadcasting, or `[1, size]` where it has none, or
 ones: it is shared then, and its gradient is summed over the batch.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -48,7 +49,7 @@ def batch_shape(spec: ParameterSpec, shape: tf.TensorShape) -> tf.TensorShape:
 
 
 def common_batch_shape(
-    specs: list[ParameterSpec], shapes: list[tf.TensorShape]
+    specs: Sequence[ParameterSpec], shapes: Sequence[tf.TensorShape]
 ) -> tf.TensorShape:
     """The batch dimensions that values of these shapes have together."""
     common = tf.TensorShape([])
@@ -65,7 +66,7 @@ def common_batch_shape(
 
 
 def flattened(
-    specs: list[ParameterSpec], values: list[tf.Tensor]
+    specs: Sequence[ParameterSpec], values: Sequence[tf.Tensor]
 ) -> tuple[list[tf.Tensor], Batch]:
     """The values as `[1 or B, size]`, and the batch they came from."""
     static = common_batch_shape(specs, [value.shape for value in values])

@@ -1,10 +1,12 @@
 """Whether fed values are what their parameter says: finite, and true to its attribute.
 
-Values are checked where they enter, for each batch element. Eager mode raises the
-package's own exceptions; a graph carries an assertion whose text `clear_errors` reads.
+Values are checked where they enter, for each batch element, in TensorFlow ops. What is
+found is raised at the end: eager mode raises the package's own exceptions, a graph
+carries an assertion whose text `clear_errors` reads.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -37,31 +39,50 @@ def tolerance_of(dtype: tf.DType) -> float:
     return _TOLERANCES.get(dtype, 1e-2)
 
 
+class Check(NamedTuple):
+    """What must hold for the values of a parameter, in words, and what is so if not."""
+
+    spec: ParameterSpec
+    expected: str
+    received: str
+
+
+def checks_of(spec: ParameterSpec) -> list[Check]:
+    """Everything that `checked` looks at, in the same order."""
+    checks = [Check(spec, "finite", "NaN or infinity")]
+    for attribute in spec.attributes:
+        words = f"{_WORDS[attribute]} ({attribute}=True)"
+        checks.append(Check(spec, words, "a value that is not"))
+    if spec.bounds is not None:
+        checks.append(Check(spec, "within its bounds", "a value that is not"))
+    if spec.support is not None:
+        words = "zero outside its sparsity"
+        checks.append(Check(spec, words, "a value that is not"))
+    return checks
+
+
 def checked(
-    spec: ParameterSpec, value: tf.Tensor, tolerance: float, must_hold: bool
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """The value `[B, size]`, and which elements are as they should be, bool `[B]`.
+    spec: ParameterSpec, value: tf.Tensor, tolerance: float
+) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    """The value, and for each of `checks_of(spec)` which elements pass, bool `[B]`.
+
+    An element that is not finite is replaced by ones, so that it cannot spread.
 
     Args:
         spec: the parameter.
         value: float64 `[B, size]`.
         tolerance: relative, see `tolerance_of`.
-        must_hold: whether to raise where a check fails; otherwise a value that is not
-            finite is replaced by ones, so that it cannot spread.
-
-    Raises:
-        ParameterError: in eager mode; in a graph, an error that stands for it.
     """
-    good = tf.reduce_all(tf.math.is_finite(value), axis=1)
-    if must_hold:
-        _require(spec, good, "finite", "NaN or infinity")
-    else:
-        value = tf.where(good[:, None], value, tf.ones_like(value))
-    for words, holds in _predicates(spec, value, tolerance):
-        if must_hold:
-            _require(spec, holds, words, "a value that is not")
-        good = good & holds
-    return value, good
+    finite = tf.reduce_all(tf.math.is_finite(value), axis=1)
+    value = tf.where(finite[:, None], value, tf.ones_like(value))
+    attributes = [passes | ~finite for passes in _attributes(spec, value, tolerance)]
+    return value, [finite, *attributes]
+
+
+def require_valid(checks: list[Check], passed: tuple[tf.Tensor, ...]) -> None:
+    """Raise a `ParameterError` for the first check that an element fails."""
+    for check, passes in zip(checks, passed, strict=True):
+        _require(check, passes)
 
 
 def require_solved(status: tf.Tensor) -> None:
@@ -80,11 +101,11 @@ def require_solved(status: tf.Tensor) -> None:
     _assert_all(status <= Status.INACCURATE, error, text)
 
 
-def _require(spec: ParameterSpec, holds: tf.Tensor, words: str, received: str) -> None:
+def _require(check: Check, passes: tf.Tensor) -> None:
     def message(elements):
         return (
-            f"Expected parameter '{spec.name}' to be {words}. "
-            f"Received: {received}, in batch elements [{elements}]."
+            f"Expected parameter '{check.spec.name}' to be {check.expected}. "
+            f"Received: {check.received}, in batch elements [{elements}]."
         )
 
     def error(indices):
@@ -95,7 +116,7 @@ def _require(spec: ParameterSpec, holds: tf.Tensor, words: str, received: str) -
         parts = [f"{PARAMETER_MARK}: ", before, _joined(indices), after, " [end]"]
         return tf.strings.join(parts)
 
-    _assert_all(holds, error, text)
+    _assert_all(passes, error, text)
 
 
 def _assert_all(
@@ -121,8 +142,10 @@ def _joined(numbers: tf.Tensor) -> tf.Tensor:
     return tf.strings.reduce_join(tf.strings.as_string(numbers), separator=",")
 
 
-def _predicates(spec: ParameterSpec, value: tf.Tensor, tolerance: float):
-    """What must hold, in words, and for which elements it does."""
+def _attributes(
+    spec: ParameterSpec, value: tf.Tensor, tolerance: float
+) -> Iterator[tf.Tensor]:
+    """Which elements have each attribute, then the bounds, then the sparsity."""
     size = tolerance * tf.reduce_max(tf.abs(value), axis=1, keepdims=True)
 
     def every(condition):
@@ -134,25 +157,20 @@ def _predicates(spec: ParameterSpec, value: tf.Tensor, tolerance: float):
         "pos": lambda: every(value > 0),
         "neg": lambda: every(value < 0),
         "symmetric": lambda: _symmetric(spec, value, size),
-        "PSD": lambda: _symmetric(spec, value, size) & _semidefinite(spec, value, size),
-        "NSD": lambda: (
-            _symmetric(spec, value, size) & _semidefinite(spec, -value, size)
-        ),
+        "PSD": lambda: _semidefinite(spec, value, size),
+        "NSD": lambda: _semidefinite(spec, -value, size),
         "diag": lambda: every(tf.gather(value, _off_diagonal(spec), axis=1) == 0),
     }
     for attribute in spec.attributes:
-        yield f"{_WORDS[attribute]} ({attribute}=True)", conditions[attribute]()
+        yield conditions[attribute]()
     if spec.bounds is not None:
         lower, upper = (
             np.broadcast_to(bound, spec.shape).reshape(1, -1) for bound in spec.bounds
         )
-        yield (
-            "within its bounds",
-            every((value >= lower - size) & (value <= upper + size)),
-        )
+        yield every((value >= lower - size) & (value <= upper + size))
     if spec.support is not None:
         outside = np.setdiff1d(np.arange(spec.size), spec.support)
-        yield "zero outside its sparsity", every(tf.gather(value, outside, axis=1) == 0)
+        yield every(tf.gather(value, outside, axis=1) == 0)
 
 
 def _symmetric(spec, value, size):
@@ -167,7 +185,8 @@ def _semidefinite(spec, value, size):
     shift = 10.0 * size[:, :, None] * tf.eye(spec.shape[0], dtype=value.dtype)
     tiny = 1e-300 * tf.eye(spec.shape[0], dtype=value.dtype)
     factor = tf.linalg.cholesky(matrix + shift + tiny)
-    return tf.reduce_all(tf.math.is_finite(tf.linalg.diag_part(factor)), axis=1)
+    exists = tf.reduce_all(tf.math.is_finite(tf.linalg.diag_part(factor)), axis=1)
+    return _symmetric(spec, value, size) & exists
 
 
 def _off_diagonal(spec: ParameterSpec) -> np.ndarray:
