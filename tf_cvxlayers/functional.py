@@ -126,7 +126,8 @@ class Pipeline:
             Status.NUMERICAL_ERROR,
         )
         variables = recover(self.program, self.reduction.expand(stages, solution))
-        residual = residuals(structure, stages[-1], solution)
+        # They report, and are not trained on: no gradient is built for them.
+        residual = map(tf.stop_gradient, residuals(structure, stages[-1], solution))
         return Solved(
             tuple(batch.restored(_or_nan(value, solved)) for value in variables),
             batch.restored(status),

@@ -23,7 +23,13 @@ def take(values: tf.Tensor, columns: np.ndarray) -> tf.Tensor:
         if columns.size == values.shape[1]:
             return values
         return values[:, first : last + 1]
-    return tf.gather(values, columns, axis=1)
+    return _gathered(values, columns)
+
+
+def _gathered(values: tf.Tensor, columns: np.ndarray) -> tf.Tensor:
+    # Along the first axis, where TensorFlow's gradient is a few ops; along the second it
+    # is so many that they take most of the time of tracing a layer.
+    return tf.transpose(tf.gather(tf.transpose(values), columns))
 
 
 def sum_by_row(terms: tf.Tensor, rows: np.ndarray, size: int) -> tf.Tensor:
@@ -34,7 +40,7 @@ def sum_by_row(terms: tf.Tensor, rows: np.ndarray, size: int) -> tf.Tensor:
         # One term for each row that has any: put in place, not summed.
         where = np.full(size, rows.size)
         where[rows] = np.arange(rows.size)
-        return tf.gather(tf.pad(terms, [[0, 0], [0, 1]]), where, axis=1)
+        return _gathered(tf.pad(terms, [[0, 0], [0, 1]]), where)
     by_row = tf.math.unsorted_segment_sum(tf.transpose(terms), rows, size)
     return tf.transpose(by_row)
 
