@@ -150,8 +150,9 @@ def _rewrite(culprit) -> str:
     if isinstance(culprit, cp.QuadForm):
         return (
             "A parameter matrix is allowed in quad_form(x, P) in the objective, where "
-            "P is declared with PSD=True; elsewhere feed its square root R as the "
-            "parameter and write sum_squares(R @ x)."
+            "P is declared with PSD=True and x holds no parameter. Elsewhere feed its "
+            "square root R as the parameter and write sum_squares(R @ x), with x a "
+            "variable that is constrained to equal what stands there."
         )
     names = [parameter.name() for parameter in getattr(culprit, "parameters", list)()]
     if len(getattr(culprit, "args", [])) == 2 and all(

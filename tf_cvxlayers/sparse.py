@@ -27,8 +27,8 @@ def take(values: tf.Tensor, columns: np.ndarray) -> tf.Tensor:
 
 
 def _gathered(values: tf.Tensor, columns: np.ndarray) -> tf.Tensor:
-    # Along the first axis, where TensorFlow's gradient is a few ops; along the second it
-    # is so many that they take most of the time of tracing a layer.
+    # Along the first axis, where TensorFlow's gradient is a few ops; along the second
+    # it is so many that they take most of the time of tracing a layer.
     return tf.transpose(tf.gather(tf.transpose(values), columns))
 
 

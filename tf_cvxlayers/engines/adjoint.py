@@ -41,20 +41,19 @@ def direct_adjoint(
         cone.values * cone.into(gy[:, :, None])[:, :, 0],
     )
     (r1, e), residual = system.solve(right, _REFINEMENTS)
-    # NaN, from a matrix that is not positive definite, counts as missed.
-    missed = _is_nonzero(cotangent)[:, 0] & ~(residual <= _ACCEPTED)
+    # NaN, from a matrix that is not positive definite, counts as missed. Not written as
+    # ~(residual <= ...): TensorFlow's optimizer makes residual > ... of it.
+    kept = tf.where(residual <= _ACCEPTED, True, False) | ~_is_nonzero(cotangent)[:, 0]
+    kept = kept[:, None]
 
     def repaired():
-        where = tf.where(missed)[:, 0]
-        best = system.at(where).least_squares(
-            tuple(tf.gather(part, where) for part in right)
-        )
+        # Of all elements, and then a choice: that can be vectorized by `tape.jacobian`.
+        best = system.least_squares(right)
         return tuple(
-            tf.tensor_scatter_nd_update(part, where[:, None], new)
-            for part, new in zip((r1, e), best, strict=True)
+            tf.where(kept, part, new) for part, new in zip((r1, e), best, strict=True)
         )
 
-    r1, e = tf.cond(tf.reduce_any(missed), repaired, lambda: (r1, e))
+    r1, e = tf.cond(tf.reduce_all(kept), lambda: (r1, e), repaired)
     r2 = cone.out_of(e[:, :, None])[:, :, 0] - gs
     return data_gradient(structure, data, solution, cotangent, (r1, r2))
 

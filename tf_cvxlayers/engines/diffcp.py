@@ -17,6 +17,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 
 from tf_cvxlayers import callback, cones
+from tf_cvxlayers.cones import ConeDims
 from tf_cvxlayers.engines.adjoint import data_gradient, direct_adjoint
 from tf_cvxlayers.engines.base import Engine, batch_size
 from tf_cvxlayers.engines.refinement import Direction, dense_direction, refined
@@ -274,6 +275,7 @@ def _element_solver(engine: Diffcp, structure: ConeStructure):
         cone_dict["p"] = list(dims.power)
 
     A_like, P_like = _template(structure.A), _template(structure.P)
+    clarabel_order = _clarabel_order(dims)
 
     def solve_one(P, q, A, b):
         if not all(np.isfinite(part).all() for part in (P, q, A, b)):
@@ -290,7 +292,7 @@ def _element_solver(engine: Diffcp, structure: ConeStructure):
                 **options,
             )
             words, count = result["info"]["status"], result["info"]["iter"]
-            point = result["x"], result["y"], result["s"]
+            point = _in_our_order(result, A_like, A, b, clarabel_order)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # a panic in Rust is not an Exception
@@ -304,6 +306,37 @@ def _element_solver(engine: Diffcp, structure: ConeStructure):
         return status, count, point
 
     return solve_one
+
+
+def _clarabel_order(dims: ConeDims) -> np.ndarray:
+    """Where Clarabel has each row: it packs the upper triangle of a PSD cone."""
+    order, start = np.arange(dims.size), 0
+    for kind, rows, size in dims.blocks:
+        if kind == cones.PSD:
+            i, j, _ = cones.svec_indices(int(size))
+            order[start : start + rows] = start + i * (i + 1) // 2 + j
+        start += rows
+    return order
+
+
+def _in_our_order(
+    result: dict[str, Any],
+    template: sp.csc_matrix,
+    A: np.ndarray,
+    b: np.ndarray,
+    clarabel_order: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`x, y, s`, with the rows of PSD cones as they were given.
+
+    diffcp 1.1.9 leaves them as Clarabel returns them, for matrices of order 3 and more.
+    Which order it is shows in `s`, which is `b - A x` in ours.
+    """
+    x, y, s = result["x"], result["y"], result["s"]
+    if clarabel_order.size and np.any(np.diff(clarabel_order) != 1):
+        slack = b - _filled(template, A) @ x
+        if np.linalg.norm(slack - s[clarabel_order]) < np.linalg.norm(slack - s):
+            return x, y[clarabel_order], s[clarabel_order]
+    return x, y, s
 
 
 def _template(pattern: Pattern) -> sp.csc_matrix:

@@ -101,15 +101,6 @@ class KKT(NamedTuple):
         solution = tf.linalg.lstsq(matrix, both, fast=False)[:, :, 0]
         return solution[:, :n], solution[:, n:]
 
-    def at(self, where: tf.Tensor) -> "KKT":
-        """The systems of these batch elements."""
-
-        def pick(value):
-            return value if value.shape[0] == 1 else tf.gather(value, where)
-
-        values = tf.gather(self.cone.values, where)
-        return KKT(pick(self.P), pick(self.A), pick(self.turned), Spectrum(values, ()))
-
 
 def kkt_system(
     structure: ConeStructure, data: ConeData, y: tf.Tensor, s: tf.Tensor

@@ -14,7 +14,7 @@ import tensorflow as tf
 from tf_cvxlayers import cones
 from tf_cvxlayers.cones import ConeDims
 from tf_cvxlayers.engines.smooth_cones import smooth_cone_pair
-from tf_cvxlayers.engines.spectrum import packed, unpacked
+from tf_cvxlayers.engines.spectrum import eigenvalues, packed, unpacked
 
 
 def complementary_pair(
@@ -58,7 +58,7 @@ def _second_order(v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _psd(v: tf.Tensor, order: int) -> tuple[tf.Tensor, tf.Tensor]:
-    w, Q = tf.linalg.eigh(unpacked(v[:, :, None], order))
+    w, Q = eigenvalues(unpacked(v[:, :, None], order))
 
     def with_eigenvalues(values):
         matrix = tf.matmul(Q * values[..., None, :], Q, transpose_b=True)

@@ -115,7 +115,7 @@ def spectrum(dims: ConeDims, y: tf.Tensor, s: tf.Tensor) -> Spectrum:
         elif kind == cones.PSD:
             block = _psd(yk - sk, int(order))
         else:
-            values, basis = tf.linalg.eigh(smooth_cone_derivative(kind, order, yk, sk))
+            values, basis = eigenvalues(smooth_cone_derivative(kind, order, yk, sk))
             block = _Block(kind, tf.clip_by_value(values, 0.0, 1.0), basis, 0)
         blocks.append(block)
         start += rows
@@ -145,7 +145,7 @@ def _second_order(v: tf.Tensor) -> _Block:
 
 
 def _psd(v: tf.Tensor, order: int) -> _Block:
-    w, Q = tf.linalg.eigh(unpacked(v[:, :, None], order)[:, 0])
+    w, Q = eigenvalues(unpacked(v[:, :, None], order)[:, 0])
     positive, negative = tf.nn.relu(w), tf.nn.relu(-w)
     up, down = positive[:, :, None], negative[:, None, :]
     total = up + down
@@ -156,6 +156,13 @@ def _psd(v: tf.Tensor, order: int) -> _Block:
         tf.reshape(values, [-1, order * order]), rows * order + columns, axis=1
     )
     return _Block(cones.PSD, packed, Q, order)
+
+
+def eigenvalues(matrices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """`tf.linalg.eigh`, which raises for the whole batch when one element is NaN; that
+    of such an element is replaced by zero."""
+    finite = tf.reduce_all(tf.math.is_finite(matrices), axis=[-2, -1], keepdims=True)
+    return tf.linalg.eigh(tf.where(finite, matrices, tf.zeros_like(matrices)))
 
 
 def _turn(block: _Block, part: tf.Tensor, transpose: bool) -> tf.Tensor:

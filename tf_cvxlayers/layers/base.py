@@ -197,9 +197,16 @@ class ConeLayer(keras.layers.Layer):
 
 
 def _tensor(value: Any) -> tf.Tensor:
-    """A floating-point tensor of anything that has numbers in it."""
+    """A floating-point tensor of anything that has real numbers in it."""
     tensor = tf.convert_to_tensor(value)
-    return tensor if tensor.dtype.is_floating else tf.cast(tensor, tf.float64)
+    if tensor.dtype.is_floating:
+        return tensor
+    if tensor.dtype.is_integer or tensor.dtype.is_bool:
+        return tf.cast(tensor, tf.float64)
+    raise ParameterError(
+        "Expected fed values to be real numbers. "
+        f"Received: a tensor of dtype {tensor.dtype.name}."
+    )
 
 
 def _shapes_within(shapes: Any, names: list[str]) -> list[Any]:

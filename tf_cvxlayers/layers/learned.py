@@ -107,7 +107,7 @@ def add_learned_weight(
         return projected(spec, tf.convert_to_tensor(value))
 
     return layer.add_weight(
-        name=spec.name,
+        name=spec.name.replace("/", "_"),  # Keras allows any name but a path
         shape=spec.shape,
         initializer=initializer,
         regularizer=learned.regularizer,
