@@ -25,6 +25,7 @@ from tf_cvxlayers.program import (
 from tf_cvxlayers.recovery import recover
 from tf_cvxlayers.reduction import Reduction
 from tf_cvxlayers.residuals import Residuals, residuals
+from tf_cvxlayers.scaling import scaling_of
 from tf_cvxlayers.validation import Check, checked, checks_of, tolerance_of
 
 try:
@@ -117,22 +118,23 @@ class Pipeline:
         structure = self.reduction.structure
         parameters, passed, batch = self._flat(values)
         stages = self.reduction.apply(problem_data(self.program, parameters))
-        solution = solve_cone_program(self.engine, structure, stages[-1])
+        solution, residual = solve_cone_program(self.engine, structure, stages[-1])
         valid = functools.reduce(tf.logical_and, passed, tf.ones([1], tf.bool))
-        solved = valid & (solution.status <= Status.INACCURATE)
-        status = tf.where(
-            solved | (solution.status > Status.INACCURATE),
-            solution.status,
-            Status.NUMERICAL_ERROR,
+        solution = solution._replace(
+            status=tf.where(
+                valid | (solution.status > Status.INACCURATE),
+                solution.status,
+                Status.NUMERICAL_ERROR,
+            ),
+            iterations=tf.where(valid, solution.iterations, 0),
         )
+        solved = solution.status <= Status.INACCURATE
         variables = recover(self.program, self.reduction.expand(stages, solution))
-        # They report, and are not trained on: no gradient is built for them.
-        residual = map(tf.stop_gradient, residuals(structure, stages[-1], solution))
         return Solved(
             tuple(batch.restored(_or_nan(value, solved)) for value in variables),
-            batch.restored(status),
+            batch.restored(solution.status),
             batch.restored(solution.iterations),
-            Residuals(*(batch.restored(value) for value in residual)),
+            Residuals(*(batch.restored(_or_nan(value, valid)) for value in residual)),
             tuple(passed),
         )
 
@@ -162,49 +164,60 @@ def _or_nan(value: tf.Tensor, solved: tf.Tensor) -> tf.Tensor:
 
 def solve_cone_program(
     engine: Engine, structure: ConeStructure, data: ConeData
-) -> ConeSolution:
+) -> tuple[ConeSolution, Residuals]:
     """The engine's solution, with the engine's adjoint as its gradient.
 
     What the backward pass needs is tensors: the data and `(x, y, s)`. So it may run
-    twice, later, elsewhere, or in a loaded model.
+    twice, later, elsewhere, or in a loaded model. Both directions are in the units of
+    `scaling`. The residuals report, and have no gradient.
     """
     _refuse_forward_mode(data)
 
     @tf.custom_gradient
     def solve_and_adjoint(*data):
         data = ConeData(*data)
-        solution = judged(engine, structure, data, engine.solve(structure, data))
+        scaling = scaling_of(data)
+        scaled = scaling.data(data)
+        found = engine.solve(structure, scaled)
+        residual = residuals(structure, scaled, found)
+        solution = scaling.original(judged(found, residual.largest(), engine.tolerance))
 
         def adjoint(*cotangent):
             # A nested rule, so that differentiating the adjoint meets a refusal;
             # TensorFlow would take the solution in it for a constant.
             @tf.custom_gradient
             def once(*tensors):
+                data, point = ConeData(*tensors[:4]), solution.at(*tensors[4:7])
                 gradient = engine.adjoint(
                     structure,
-                    ConeData(*tensors[:4]),
-                    solution.at(*tensors[4:7]),
-                    tensors[7:],
+                    scaling.data(data),
+                    scaling.inside(point),
+                    scaling.cotangent(tensors[7:]),
                 )
-                return tuple(gradient), _refuse
+                return tuple(scaling.gradient(gradient, data)), _refuse
 
             given = [tf.convert_to_tensor(g) for g in cotangent[:3]]
             return once(*data, solution.x, solution.y, solution.s, *given)
 
-        return tuple(solution), adjoint
+        return (*solution, *residual), adjoint
 
-    return ConeSolution(*solve_and_adjoint(*data))
+    outputs = solve_and_adjoint(*data)
+    return ConeSolution(*outputs[:5]), Residuals(*map(tf.stop_gradient, outputs[5:]))
 
 
 def judged(
-    engine: Engine, structure: ConeStructure, data: ConeData, solution: ConeSolution
+    solution: ConeSolution, residual: tf.Tensor, tolerance: float
 ) -> ConeSolution:
     """The solution with statuses that its residuals bear out.
 
     A solver's word is not proof. A point is solved if its residuals say so, whatever
     stopped the solver; without that it is inaccurate or a failure, whatever it claims.
+
+    Args:
+        solution: as an engine returned it.
+        residual: the largest of its relative residuals, `[B]`.
+        tolerance: of the engine.
     """
-    residual = residuals(structure, data, solution).largest()
     claimed = solution.status
     infeasible = (claimed == Status.PRIMAL_INFEASIBLE) | (
         claimed == Status.DUAL_INFEASIBLE
@@ -212,7 +225,7 @@ def judged(
     stopped = claimed == Status.ITERATION_LIMIT
     failure = tf.where(infeasible | stopped, claimed, Status.NUMERICAL_ERROR)
     status = tf.where(residual <= _USABLE, Status.INACCURATE, failure)
-    status = tf.where(residual <= 10.0 * engine.tolerance, Status.SOLVED, status)
+    status = tf.where(residual <= 10.0 * tolerance, Status.SOLVED, status)
     status = tf.where(infeasible, claimed, status)
     solved = (status <= Status.INACCURATE)[:, None]
     point = [tf.where(solved, part, tf.zeros_like(part)) for part in solution[:3]]

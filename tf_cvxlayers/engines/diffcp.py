@@ -8,6 +8,7 @@ backward but tensors.
 
 import copy
 import dataclasses
+import importlib.util
 import json
 import warnings
 from typing import Any, ClassVar, cast
@@ -27,6 +28,7 @@ from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure, Pattern
 from tf_cvxlayers.serialization import packed, unpacked
 
 _TOKEN = "tf_cvxlayers/diffcp/solve/v1"
+_DIFFCP_WARNING = "Solved/Inaccurate"
 _COMMON = {
     cones.ZERO,
     cones.NONNEGATIVE,
@@ -36,7 +38,7 @@ _COMMON = {
 # Below this many entries a solve is shorter than handing it to a thread.
 _SERIAL_ENTRIES = 40
 # A dense factorization wins below this order, and up to the second one if A is full.
-_DENSE_ORDER, _FULL_ORDER, _FULL = 300, 2000, 0.1
+_DENSE_ORDER, _FULL_ORDER, _FULL = 300, 1000, 0.1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,23 +132,48 @@ class Diffcp(Engine):
                 f"Expected solver to be one of {sorted(_SOLVERS)}. "
                 f"Received: solver={self.solver!r}."
             )
+        if importlib.util.find_spec(self.solver) is None:
+            raise ValueError(
+                f"Expected solver={self.solver!r} to be installed. "
+                f"Received: none; try `pip install {self.solver}`."
+            )
         if self.derivative not in _DERIVATIVES:
             raise ValueError(
                 f"Expected derivative to be one of {list(_DERIVATIVES)}. "
                 f"Received: derivative={self.derivative!r}."
             )
-        if not 0 < self.tolerance < 1:
+        number = isinstance(self.tolerance, int | float)
+        if not number or not 0 < self.tolerance < 1:
             raise ValueError(
                 "Expected a tolerance between 0 and 1. "
                 f"Received: tolerance={self.tolerance!r}."
             )
         for setting in ("max_iterations", "threads"):
             value = getattr(self, setting)
-            if value is not None and value < 1:
+            if value is not None and (not isinstance(value, int) or value < 1):
                 raise ValueError(
-                    f"Expected {setting} to be None or at least 1. "
+                    f"Expected {setting} to be None or an integer of at least 1. "
                     f"Received: {setting}={value!r}."
                 )
+        if self.solver_options is not None:
+            self._try_options()
+
+    def _try_options(self) -> None:
+        """Solve a program of one variable with the options, to see that they exist."""
+        one = Pattern(np.zeros(1, np.int64), np.zeros(1, np.int64), (1, 1))
+        none = Pattern(np.zeros(0, np.int64), np.zeros(0, np.int64), (1, 1))
+        structure = ConeStructure(none, one, ConeDims(nonnegative=1))
+        number = np.ones(1)
+        try:
+            json.dumps(self.solver_options)
+            solve = _element_solver(self, structure)
+            solve(np.zeros(0), number, -number, number, strict=True)
+        except Exception as error:
+            raise ValueError(
+                f"Expected solver_options to be settings of {self.solver}, with "
+                "numbers or words as values. Received: "
+                f"solver_options={self.solver_options!r}. The solver says: {error}"
+            ) from error
 
     def __hash__(self) -> int:
         return hash(json.dumps(self.get_config(), sort_keys=True))
@@ -254,7 +281,8 @@ def _element_solver(engine: Diffcp, structure: ConeStructure):
     from diffcp.cone_program import solve_internal
 
     # diffcp warns where the status already says it.
-    warnings.filterwarnings("ignore", message="Solved/Inaccurate")
+    if not any(f[1] and f[1].match(_DIFFCP_WARNING) for f in warnings.filters):
+        warnings.filterwarnings("ignore", message=_DIFFCP_WARNING)
     solver = _SOLVERS[engine.solver]
     limit = engine.max_iterations or solver.max_iterations
     options: dict[str, Any] = dict.fromkeys(solver.tolerances, engine.tolerance)
@@ -275,9 +303,10 @@ def _element_solver(engine: Diffcp, structure: ConeStructure):
         cone_dict["p"] = list(dims.power)
 
     A_like, P_like = _template(structure.A), _template(structure.P)
-    clarabel_order = _clarabel_order(dims)
+    repair = _psd_repair(dims)
+    permuted = np.any(repair != np.arange(dims.size))
 
-    def solve_one(P, q, A, b):
+    def solve_one(P, q, A, b, strict=False):
         if not all(np.isfinite(part).all() for part in (P, q, A, b)):
             return Status.NUMERICAL_ERROR, 0, None
         try:
@@ -292,10 +321,15 @@ def _element_solver(engine: Diffcp, structure: ConeStructure):
                 **options,
             )
             words, count = result["info"]["status"], result["info"]["iter"]
-            point = _in_our_order(result, A_like, A, b, clarabel_order)
-        except (KeyboardInterrupt, SystemExit):
+            point = result["x"], result["y"], result["s"]
+            if permuted:
+                slack = b - _filled(A_like, A) @ result["x"]
+                point = _in_our_order(result, slack, repair)
+        except (KeyboardInterrupt, SystemExit, MemoryError, ImportError):
             raise
         except BaseException as error:  # a panic in Rust is not an Exception
+            if strict:
+                raise
             # ECOS reports its verdict as the text of an exception.
             words, count, point = str(error), 0, None
         status = _status(words, count >= limit)
@@ -308,34 +342,33 @@ def _element_solver(engine: Diffcp, structure: ConeStructure):
     return solve_one
 
 
-def _clarabel_order(dims: ConeDims) -> np.ndarray:
-    """Where Clarabel has each row: it packs the upper triangle of a PSD cone."""
+def _psd_repair(dims: ConeDims) -> np.ndarray:
+    """Where diffcp 1.1.9 leaves each row of Clarabel's `y` and `s`.
+
+    Clarabel packs the upper triangle of a PSD cone by columns. diffcp goes from our
+    packing to that by a permutation, and back by the same one instead of its inverse:
+    for matrices of order 4 and more the rows come back permuted twice.
+    """
     order, start = np.arange(dims.size), 0
     for kind, rows, size in dims.blocks:
         if kind == cones.PSD:
             i, j, _ = cones.svec_indices(int(size))
             order[start : start + rows] = start + i * (i + 1) // 2 + j
         start += rows
-    return order
+    return order[order]
 
 
 def _in_our_order(
-    result: dict[str, Any],
-    template: sp.csc_matrix,
-    A: np.ndarray,
-    b: np.ndarray,
-    clarabel_order: np.ndarray,
+    result: dict[str, Any], slack: np.ndarray, repair: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`x, y, s`, with the rows of PSD cones as they were given.
 
-    diffcp 1.1.9 leaves them as Clarabel returns them, for matrices of order 3 and more.
-    Which order it is shows in `s`, which is `b - A x` in ours.
+    Whether they are shows in `s`, which is `slack = b - A x`: so a diffcp that has
+    mended this is not mended twice.
     """
     x, y, s = result["x"], result["y"], result["s"]
-    if clarabel_order.size and np.any(np.diff(clarabel_order) != 1):
-        slack = b - _filled(template, A) @ x
-        if np.linalg.norm(slack - s[clarabel_order]) < np.linalg.norm(slack - s):
-            return x, y[clarabel_order], s[clarabel_order]
+    if np.linalg.norm(slack - s[repair]) < np.linalg.norm(slack - s):
+        return x, y[repair], s[repair]
     return x, y, s
 
 

@@ -30,7 +30,7 @@ def choose_engine(wanted: str | Engine, structure: ConeStructure) -> Engine:
         names = sorted({"auto"} | {engine.name for engine in _CANDIDATES})
         raise ValueError(
             f"Expected engine to be one of {names} or an engine object of "
-            f"tf_cvxlayers.engines. Received: engine={wanted!r}."
+            f"tf_cvxlayers.engines, such as Diffcp(). Received: engine={wanted!r}."
         )
     for engine in candidates:
         if engine.accepts(structure):

@@ -15,7 +15,7 @@ from tf_cvxlayers.errors import ParameterError
 from tf_cvxlayers.layers.description import describe
 from tf_cvxlayers.layers.gradient_check import GradientReport, check_gradients
 from tf_cvxlayers.layers.learned import Learned, add_learned_weight
-from tf_cvxlayers.program import ConeProgram
+from tf_cvxlayers.program import ConeProgram, ParameterSpec
 from tf_cvxlayers.reduction import plan_reduction
 from tf_cvxlayers.validation import require_solved, require_valid
 
@@ -171,7 +171,10 @@ class ConeLayer(keras.layers.Layer):
 
     def _values(self, parameters) -> list[tf.Tensor]:
         """A value for each parameter of the program: fed, learned, fixed."""
-        values = [_tensor(value) for value in self._ordered(parameters)]
+        given = self._ordered(parameters)
+        values = [
+            _tensor(spec, value) for spec, value in zip(self.fed, given, strict=True)
+        ]
         values += [tf.convert_to_tensor(weight) for weight in self._learned_weights]
         return values + [tf.constant(array) for array in self._fixed]
 
@@ -196,15 +199,21 @@ class ConeLayer(keras.layers.Layer):
         return list(parameters)
 
 
-def _tensor(value: Any) -> tf.Tensor:
+def _tensor(spec: ParameterSpec, value: Any) -> tf.Tensor:
     """A floating-point tensor of anything that has real numbers in it."""
-    tensor = tf.convert_to_tensor(value)
+    try:
+        tensor = tf.convert_to_tensor(value)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(
+            f"Expected parameter '{spec.name}' to be a dense tensor or array of real "
+            f"numbers. Received: a value of type {type(value).__name__}."
+        ) from error
     if tensor.dtype.is_floating:
         return tensor
     if tensor.dtype.is_integer or tensor.dtype.is_bool:
         return tf.cast(tensor, tf.float64)
     raise ParameterError(
-        "Expected fed values to be real numbers. "
+        f"Expected parameter '{spec.name}' to be real numbers. "
         f"Received: a tensor of dtype {tensor.dtype.name}."
     )
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from tf_cvxlayers.engines import Engine
+from tf_cvxlayers.errors import ProblemError
 from tf_cvxlayers.layers.base import ConeLayer
 from tf_cvxlayers.layers.learned import (
     Learned,
@@ -144,6 +145,17 @@ class CvxpyLayer(ConeLayer):
         return layer
 
 
+def _roles(name: str, given: "Mapping[cp.Parameter, Any] | None") -> dict[Any, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise ProblemError(
+            f"Expected {name} to be a dict from parameters. "
+            f"Received: {name} of type {type(given).__name__}."
+        )
+    return dict(given)
+
+
 def _compiled(
     problem, parameters, variables, learned, fixed, gp
 ) -> tuple[ConeProgram, list[Learned], list[np.ndarray], bool]:
@@ -152,7 +164,7 @@ def _compiled(
     from tf_cvxlayers.canonicalize import canonicalize
     from tf_cvxlayers.diagnosis import check_parameters, check_variables
 
-    learned, fixed = dict(learned or {}), dict(fixed or {})
+    learned, fixed = _roles("learned", learned), _roles("fixed", fixed)
     single = not isinstance(variables, list | tuple)
     fed = list(parameters) if isinstance(parameters, list | tuple) else [parameters]
     fed = [] if parameters is None else fed

@@ -89,8 +89,15 @@ def learned_from(spec: ParameterSpec, given: Any) -> Learned:
     initializer = options["initializer"]
     if not isinstance(initializer, str | dict) and not callable(initializer):
         initializer = StartingValue(_starting_array(spec, initializer))
+    try:
+        initializer = keras.initializers.get(initializer)
+    except ValueError as error:
+        raise ProblemError(
+            f"Expected learned['{spec.name}'] to name an initializer of Keras. "
+            f"Received: {initializer!r}."
+        ) from error
     return Learned(
-        initializer=keras.initializers.get(initializer),
+        initializer=initializer,
         regularizer=keras.regularizers.get(options.get("regularizer")),
         constraint=keras.constraints.get(options.get("constraint")),
         trainable=options.get("trainable", True),
@@ -113,6 +120,8 @@ def add_learned_weight(
         regularizer=learned.regularizer,
         constraint=KeepAttribute(spec, learned.constraint),
         trainable=learned.trainable,
+        # A mixed-precision model around the layer must not round the weight.
+        autocast=False,
     )
 
 
@@ -137,13 +146,23 @@ def projected(spec: ParameterSpec, value: tf.Tensor) -> tf.Tensor:
     for attribute in spec.attributes:
         value = _PROJECTIONS[attribute](value)
     if spec.bounds is not None:
-        lower, upper = (tf.constant(bound, value.dtype) for bound in spec.bounds)
-        value = tf.clip_by_value(value, lower, upper)
+        value = tf.clip_by_value(value, *_bounds_inside(spec.bounds, value.dtype))
     if spec.support is not None:
         mask = np.zeros(spec.size)
         mask[spec.support] = 1.0
         value = value * tf.constant(mask.reshape(spec.shape), value.dtype)
     return value
+
+
+def _bounds_inside(
+    bounds: tuple[np.ndarray, np.ndarray], dtype: tf.DType
+) -> tuple[np.ndarray, np.ndarray]:
+    """The bounds in another dtype, rounded towards each other."""
+    lower, upper = (bound.astype(dtype.as_numpy_dtype) for bound in bounds)
+    return (
+        np.where(lower < bounds[0], np.nextafter(lower, upper), lower),
+        np.where(upper > bounds[1], np.nextafter(upper, lower), upper),
+    )
 
 
 def _symmetric(value: tf.Tensor) -> tf.Tensor:

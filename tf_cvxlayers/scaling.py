@@ -1,0 +1,115 @@
+"""The same program in units in which its numbers are near one.
+
+Solvers stop by residuals relative to `1 + size`, which are absolute where all numbers
+are small: a program in units of 1e-8 would be solved to one digit, and called solved.
+For any positive `beta` and `gamma`, with
+
+    x = beta x',  s = beta s',  y = gamma y',
+
+`(x, y, s)` solves `(P, q, A, b)` if and only if `(x', y', s')` solves
+`(beta/gamma P, q/gamma, A, b/beta)`, since cones are cones. Here `beta` brings one
+into the range of the nonzero entries of `b`, and `gamma` into that of the objective;
+both are powers of two, so that programs of ordinary size are left as they are, to the
+last bit, and others lose nothing to rounding.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tf_cvxlayers.program import ConeData, ConeSolution
+
+
+class Scaling(NamedTuple):
+    """The units: float64 `beta` and `gamma`, `[1 or B, 1]`."""
+
+    beta: tf.Tensor
+    gamma: tf.Tensor
+
+    def data(self, data: ConeData) -> ConeData:
+        """The data in these units."""
+        return ConeData(
+            P=data.P * (self.beta / self.gamma),
+            q=data.q / self.gamma,
+            A=data.A,
+            b=data.b / self.beta,
+        )
+
+    def original(self, solution: ConeSolution) -> ConeSolution:
+        """A solution in these units, in the original ones."""
+        return solution.at(
+            solution.x * self.beta, solution.y * self.gamma, solution.s * self.beta
+        )
+
+    def inside(self, solution: ConeSolution) -> ConeSolution:
+        """A solution in the original units, in these."""
+        return solution.at(
+            solution.x / self.beta, solution.y / self.gamma, solution.s / self.beta
+        )
+
+    def cotangent(
+        self, cotangent: tuple[tf.Tensor, tf.Tensor, tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """A gradient with respect to the original solution, in these units."""
+        gx, gy, gs = cotangent
+        return gx * self.beta, gy * self.gamma, gs * self.beta
+
+    def gradient(self, gradient: ConeData, data: ConeData) -> ConeData:
+        """A gradient with respect to the data in these units, in the original ones."""
+        scaled = ConeData(
+            P=gradient.P * (self.beta / self.gamma),
+            q=gradient.q / self.gamma,
+            A=gradient.A,
+            b=gradient.b / self.beta,
+        )
+        # What is shared by the batch in the original units need not be in these.
+        return ConeData(
+            *(
+                tf.reduce_sum(part, axis=0, keepdims=True)
+                if whole.shape[0] == 1 and part.shape[0] != 1
+                else part
+                for part, whole in zip(scaled, data, strict=True)
+            )
+        )
+
+
+def scaling_of(data: ConeData) -> Scaling:
+    """The units for a batch."""
+    size_P, size_q = _largest(data.P), _largest(data.q)
+    # Without offsets, the size of x is that at which the objective's terms balance.
+    balance = tf.where(
+        (size_P > 0) & (size_q > 0), size_q / tf.where(size_P > 0, size_P, 1.0), 1.0
+    )
+    has_b = _largest(data.b) > 0
+    beta = tf.where(has_b, _unit(_smallest(data.b), _largest(data.b)), balance)
+    beta = _power_of_two(beta)
+    smallest = tf.minimum(_smallest(data.q), beta * _smallest(data.P))
+    largest = tf.maximum(size_q, beta * size_P)
+    gamma = tf.where(largest > 0, _unit(smallest, largest), 1.0)
+    return Scaling(beta, _power_of_two(gamma))
+
+
+def _unit(smallest: tf.Tensor, largest: tf.Tensor) -> tf.Tensor:
+    """One, moved into the range."""
+    return tf.minimum(tf.maximum(tf.ones_like(smallest), smallest), largest)
+
+
+def _largest(values: tf.Tensor) -> tf.Tensor:
+    zero = tf.zeros([tf.shape(values)[0], 1], values.dtype)
+    return tf.reduce_max(tf.concat([tf.abs(values), zero], 1), axis=1, keepdims=True)
+
+
+def _smallest(values: tf.Tensor) -> tf.Tensor:
+    """The smallest absolute value that is not zero; infinity where there is none."""
+    size = tf.abs(values)
+    infinity = tf.fill(
+        [tf.shape(values)[0], 1], tf.constant(float("inf"), values.dtype)
+    )
+    nonzero = tf.where(size > 0, size, infinity)
+    return tf.reduce_min(tf.concat([nonzero, infinity], 1), axis=1, keepdims=True)
+
+
+def _power_of_two(value: tf.Tensor) -> tf.Tensor:
+    exponent = tf.round(tf.math.log(value) / tf.math.log(tf.constant(2.0, value.dtype)))
+    two = tf.pow(tf.constant(2.0, value.dtype), exponent)
+    return tf.where(tf.math.is_finite(two) & (two > 0), two, tf.ones_like(two))
