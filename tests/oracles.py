@@ -2,6 +2,7 @@
 
 import cvxpy as cp
 import numpy as np
+import scipy.sparse as sp
 
 from tests.problems import Case
 
@@ -54,13 +55,11 @@ def onto_psd(V):
 
 
 def onto_spectraplex(matrices, trace):
-    """The nearest PSD matrices whose traces sum to `trace`: eigenvalues to a simplex."""
+    """The nearest PSD matrices whose traces have the sum `trace`, by eigenvalues."""
     pairs = [np.linalg.eigh(matrix) for matrix in matrices]
     w = np.concatenate([values for values, _ in pairs])
     parts = np.split(trace * onto_simplex(w / trace), [len(matrices[0])])
-    return [
-        (Q * values) @ Q.T for values, (_, Q) in zip(parts, pairs, strict=True)
-    ]
+    return [(Q * values) @ Q.T for values, (_, Q) in zip(parts, pairs, strict=True)]
 
 
 def qp_solution(P, q, A, b, G, h):
@@ -83,29 +82,34 @@ def qp_solution(P, q, A, b, G, h):
     raise ValueError("no active set is optimal")
 
 
-def cvxpy_solution(case: Case, values: list[np.ndarray]) -> list[np.ndarray]:
-    """What CVXPY and Clarabel find for one batch element."""
-    statement = case.state()
-    for parameter, value in zip(statement.parameters, values, strict=True):
+def assign(parameters, values) -> None:
+    """Give CVXPY the values of its parameters."""
+    for parameter, value in zip(parameters, values, strict=True):
+        value = np.asarray(value)
         # CVXPY refuses the last bits of rounding in a symmetric matrix.
-        matrix = value.ndim == 2 and any(
-            parameter.attributes[name] for name in ("symmetric", "PSD", "NSD")
-        )
-        value = 0.5 * (value + value.T) if matrix else value
+        if any(parameter.attributes[name] for name in ("symmetric", "PSD", "NSD")):
+            value = 0.5 * (value + value.T)
         if parameter.sparse_idx is not None:
             parameter.value_sparse = _sparse(parameter, value)
         else:
             parameter.value = value
+
+
+def cvxpy_solution(case: Case, values: list[np.ndarray]) -> list[np.ndarray]:
+    """What CVXPY and Clarabel find for one batch element."""
+    statement = case.state()
+    assign(statement.parameters, values)
     tolerances = {"tol_gap_abs": 1e-11, "tol_gap_rel": 1e-11, "tol_feas": 1e-11}
     statement.problem.solve(solver=cp.CLARABEL, gp=case.gp, **tolerances)
     if statement.problem.status not in ("optimal", "optimal_inaccurate"):
         raise ValueError(f"{case.name}: {statement.problem.status}")
-    return [np.asarray(variable.value) for variable in statement.variables]
+    # CVXPY gives the dual of a second-order cone as a column, whatever its shape.
+    return [
+        np.reshape(variable.value, variable.shape) for variable in statement.variables
+    ]
 
 
 def _sparse(parameter, value):
-    import scipy.sparse as sp
-
     rows, columns = parameter.sparse_idx
     entries = value[rows, columns]
     return sp.coo_array((entries, (rows, columns)), shape=parameter.shape)
@@ -113,7 +117,10 @@ def _sparse(parameter, value):
 
 def central_difference(function, point, direction, step=1e-5):
     """The derivative of `function` at `point` along `direction`."""
-    above, below = function(point + step * direction), function(point - step * direction)
+    above, below = (
+        function(point + step * direction),
+        function(point - step * direction),
+    )
     return (above - below) / (2.0 * step)
 
 

@@ -1,16 +1,18 @@
 """The catalogue: a named problem for every cone and every feature of the package.
 
-A row states a problem and samples parameters at which its solution is unique and smooth.
-Quadratic programs are built backwards, from a strictly complementary primal and dual
-point, so that this is certain.
+A row states a problem and samples parameters at which its solution is unique and
+smooth. Quadratic programs are built backwards, from a strictly complementary primal and
+dual point, so that this is certain.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import cvxpy as cp
 import numpy as np
+import pytest
 
 from tf_cvxlayers import CvxpyLayer
 from tf_cvxlayers.engines import Diffcp
@@ -48,8 +50,13 @@ class Case:
     def __str__(self) -> str:
         return self.name
 
-    def layer(self, **options: Any) -> CvxpyLayer:
-        """A new float64 layer for the problem; it returns a tuple."""
+    @functools.cache  # noqa: B019 - the catalogue lives as long as the tests do
+    def layer(self) -> CvxpyLayer:
+        """The float64 layer that tests share: its graphs are traced once."""
+        return self.new_layer()
+
+    def new_layer(self, **options: Any) -> CvxpyLayer:
+        """A layer for the problem, which returns a tuple; float64 unless told."""
         statement = self.state()
         options = {"dtype": "float64", "engine": self.engine, **options}
         return CvxpyLayer(
@@ -68,16 +75,16 @@ class Case:
             sizes = [np.shape(value) for value in self.sample(rng)]
             return [np.zeros((*batch, *size)) for size in sizes]
         return [
-            np.stack(value).astype(float).reshape(*batch, *np.shape(value[0]))
+            np.stack(value).astype(float).reshape((*batch, *np.shape(value[0])))
             for value in zip(*rows, strict=True)
         ]
 
 
-def backward_qp(rng, n=4, equalities=2, inequalities=4, L=None):
+def backward_qp(rng, n=5, equalities=2, inequalities=4, L=None):
     """`(P, q, A, b, G, h)` of a random QP with half of its inequalities active."""
-    if L is None:
-        L = rng.normal(size=(n, n)) + 2.0 * np.eye(n)
-    A, G = rng.normal(size=(equalities, n)), rng.normal(size=(inequalities, n))
+    L = _well_conditioned(rng, n, n) if L is None else L
+    rows = _well_conditioned(rng, equalities + inequalities, n)
+    A, G = rows[:equalities], rows[equalities:]
     x, nu = rng.normal(size=n), rng.normal(size=equalities)
     active = np.arange(inequalities) < inequalities // 2
     distance = rng.uniform(0.5, 1.5, size=inequalities)
@@ -86,12 +93,19 @@ def backward_qp(rng, n=4, equalities=2, inequalities=4, L=None):
     return L.T @ L, q, A, A @ x, G, G @ x + s
 
 
+def _well_conditioned(rng, rows, columns):
+    """Rows of which the first `columns` are far from dependent."""
+    Q, _ = np.linalg.qr(rng.normal(size=(columns, columns)))
+    more = rng.normal(size=(max(rows - columns, 0), columns))
+    return np.vstack([Q[:rows], more]) + 0.1 * rng.normal(size=(rows, columns))
+
+
 def _symmetric(rng, n):
     S = rng.normal(size=(n, n))
     return S + S.T
 
 
-def qp_parameters(n=4, equalities=2, inequalities=4):
+def qp_parameters(n=5, equalities=2, inequalities=4):
     """CVXPY's parameters for `q, A, b, G, h`."""
     return [
         cp.Parameter(n, name="q"),
@@ -103,15 +117,15 @@ def qp_parameters(n=4, equalities=2, inequalities=4):
 
 
 def qp_quad_form() -> Statement:
-    P = cp.Parameter((4, 4), PSD=True, name="P")
+    P = cp.Parameter((5, 5), PSD=True, name="P")
     q, A, b, G, h = qp_parameters()
-    x = cp.Variable(4, name="x")
+    x = cp.Variable(5, name="x")
     objective = cp.Minimize(0.5 * cp.quad_form(x, P) + q @ x)
     problem = cp.Problem(objective, [A @ x == b, G @ x <= h])
     return Statement(problem, [P, q, A, b, G, h], [x])
 
 
-def optnet(n=4, equalities=2, inequalities=4) -> Statement:
+def optnet(n=5, equalities=2, inequalities=4) -> Statement:
     """OptNet's QP: all six parameters, and the duals of both constraints."""
     L = cp.Parameter((n, n), name="L")
     q, A, b, G, h = qp_parameters(n, equalities, inequalities)
@@ -123,8 +137,8 @@ def optnet(n=4, equalities=2, inequalities=4) -> Statement:
     return Statement(problem, [L, q, A, b, G, h], [x, *duals])
 
 
-def optnet_sample(rng, n=4, equalities=2, inequalities=4):
-    L = rng.normal(size=(n, n)) + 2.0 * np.eye(n)
+def optnet_sample(rng, n=5, equalities=2, inequalities=4):
+    L = _well_conditioned(rng, n, n)
     return [L, *backward_qp(rng, n, equalities, inequalities, L)[1:]]
 
 
@@ -150,7 +164,7 @@ def lp_vertex() -> Statement:
 
 def _vertex_sample(rng):
     # Three active rows, well away from dependent, and three with slack.
-    G = rng.normal(size=(6, 3)) + 2.0 * np.eye(6, 3)
+    G = _well_conditioned(rng, 6, 3)
     x, slack = rng.normal(size=3), np.r_[np.zeros(3), rng.uniform(1, 2, size=3)]
     return [-G[:3].T @ rng.uniform(0.5, 1.5, size=3), G, G @ x + slack]
 
@@ -171,6 +185,21 @@ def _relu_sample(rng):
     return [x, W, away_from_zero - W @ x]
 
 
+def allocation() -> Statement:
+    """Least squares over `x >= low`, `sum(x) <= total`; a large `low` is infeasible."""
+    A, b = cp.Parameter((4, 3), name="A"), cp.Parameter(4, name="b")
+    low, total = cp.Parameter(3, name="low"), cp.Parameter(name="total")
+    x = cp.Variable(3, name="x")
+    objective = cp.Minimize(cp.sum_squares(A @ x - b))
+    problem = cp.Problem(objective, [x >= low, cp.sum(x) <= total])
+    return Statement(problem, [A, b, low, total], [x])
+
+
+def _allocation_sample(rng):
+    A = _well_conditioned(rng, 4, 3)
+    return [A, 2.0 * rng.normal(size=4), -rng.uniform(0.5, 1.0, size=3), rng.random()]
+
+
 def ellipsoid() -> Statement:
     """Projection onto `{x : ||A x|| <= r}`: one second-order cone."""
     p, r = cp.Parameter(3, name="p"), cp.Parameter(name="r", nonneg=True)
@@ -180,7 +209,7 @@ def ellipsoid() -> Statement:
 
 
 def _ellipsoid_sample(rng):
-    p, A = rng.normal(size=3), rng.normal(size=(3, 3)) + 2.0 * np.eye(3)
+    p, A = rng.normal(size=3), _well_conditioned(rng, 3, 3)
     return [p, A, rng.uniform(0.3, 0.7) * np.linalg.norm(A @ p)]
 
 
@@ -297,7 +326,7 @@ def matrix_variable() -> Statement:
     low = cp.Parameter((3, 2), name="low")
     X = cp.Variable((3, 2), name="X")
     objective = cp.Minimize(cp.sum_squares(A @ X - B) + cp.sum_squares(X))
-    bound = X >= low
+    bound = low <= X
     problem = cp.Problem(objective, [bound])
     return Statement(problem, [A, B, low], [X, bound.dual_variables[0]])
 
@@ -333,6 +362,7 @@ CATALOGUE = (
     Case("maximized_nsd", maximized_nsd, _nsd_sample, tolerance=1e-6),
     Case("lp_vertex", lp_vertex, _vertex_sample, tolerance=1e-6),
     Case("relu", relu, _relu_sample, tolerance=1e-6),
+    Case("allocation", allocation, _allocation_sample, tolerance=1e-6),
     Case("attributes", attributes, _attributes_sample, tolerance=1e-6),
     Case("matrix_variable", matrix_variable, _matrix_sample, tolerance=1e-6),
     Case("shapes", shapes, _shapes_sample, tolerance=1e-6),
@@ -340,11 +370,17 @@ CATALOGUE = (
     Case(
         "sum_of_norms",
         sum_of_norms,
-        lambda rng: [rng.normal(size=(4, 2)), rng.normal(size=4), 0.1 + 0.1 * rng.random()],
+        lambda rng: [
+            rng.normal(size=(4, 2)),
+            rng.normal(size=4),
+            0.1 + 0.1 * rng.random(),
+        ],
     ),
     Case("spectraplex", spectraplex, _spectraplex_sample),
     Case(
-        "maxcut", maxcut, lambda rng: [_symmetric(rng, 3), rng.uniform(1.0, 2.0, size=3)]
+        "maxcut",
+        maxcut,
+        lambda rng: [_symmetric(rng, 3), rng.uniform(1.0, 2.0, size=3)],
     ),
     Case("softmax", softmax, lambda rng: [rng.normal(size=4)]),
     Case(
@@ -367,3 +403,17 @@ CATALOGUE = (
     ),
 )
 BY_NAME = {case.name: case for case in CATALOGUE}
+
+every_case = pytest.mark.parametrize("case", CATALOGUE, ids=str)
+
+# For properties that are slow to check: the fast suite takes one row for each kind of
+# cone, the slow one all others.
+_KINDS = {"optnet", "ellipsoid", "spectraplex", "softmax", "power_projection", "box_gp"}
+each_kind = pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=() if case.name in _KINDS else pytest.mark.slow)
+        for case in CATALOGUE
+    ],
+    ids=str,
+)

@@ -1,0 +1,215 @@
+"""Eager, graph, every kind of Keras model and `tf.data` give equal results."""
+
+import cvxpy as cp
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.calls import assert_all_close, assert_identical, outputs_and_gradients
+from tests.problems import BY_NAME, each_kind
+from tf_cvxlayers import CvxpyLayer
+
+
+@each_kind
+def test_tf_function_equals_eager(case):
+    layer, values = case.layer(), case.values(3)
+    graph = tf.function(lambda *points: outputs_and_gradients(layer, points))
+    expected = outputs_and_gradients(layer, values)
+    assert_all_close(graph(*[tf.constant(value) for value in values]), expected)
+
+
+@each_kind
+def test_a_functional_model_equals_eager(case):
+    layer, values = case.layer(), case.values(3)
+    inputs = [keras.Input(value.shape[1:], dtype="float64") for value in values]
+    symbolic = layer(*inputs)
+    model = keras.Model(inputs, symbolic)
+    expected = layer(*values)
+    for tensor, output in zip(symbolic, expected, strict=True):
+        assert tensor.shape == (None, *output.shape[1:])
+        assert tensor.dtype == "float64"
+    found = model.predict(values, batch_size=2, verbose=0)
+    assert_identical(found, [output.numpy() for output in expected])
+
+
+@each_kind
+def test_tf_data_equals_eager(case):
+    layer, values = case.layer(), case.values(4)
+    data = tf.data.Dataset.from_tensor_slices(tuple(values)).batch(2)
+    data = data.map(lambda *points: layer(*points), num_parallel_calls=2)
+    found = [np.concatenate(parts) for parts in zip(*data, strict=True)]
+    assert_identical(found, [output.numpy() for output in layer(*values)])
+
+
+def projection(width=4, learned=True, **options):
+    """Projection of the input onto `{y >= 0, sum(weight * y) <= 1}`."""
+    x, y = cp.Parameter(width, name="x"), cp.Variable(width, name="y")
+    weight = cp.Parameter(width, name="weight", pos=True)
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(y - x)), [y >= 0, weight @ y <= 1])
+    start = {weight: np.linspace(0.5, 1.5, width)}
+    role = {"learned": start} if learned else {"fixed": start}
+    return CvxpyLayer(problem, x, y, **role, **{"dtype": "float64", **options})
+
+
+def _sequential():
+    return keras.Sequential(
+        [
+            keras.Input((3,), dtype="float64"),
+            keras.layers.Dense(4, dtype="float64"),
+            projection(),
+            keras.layers.Dense(1, dtype="float64"),
+        ]
+    )
+
+
+def _functional():
+    inputs = keras.Input((3,), dtype="float64")
+    hidden = keras.layers.Dense(4, dtype="float64")(inputs)
+    outputs = keras.layers.Dense(1, dtype="float64")(projection()(hidden))
+    return keras.Model(inputs, outputs)
+
+
+class _Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__(dtype="float64")
+        self.first = keras.layers.Dense(4, dtype="float64")
+        self.projection = projection()
+        self.last = keras.layers.Dense(1, dtype="float64")
+
+    def call(self, inputs):
+        return self.last(self.projection(self.first(inputs)))
+
+
+def _trained_by_hand(model, x, y):
+    optimizer = keras.optimizers.SGD(0.1)
+    losses = []
+    for _ in range(3):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(model(x) - y))
+        losses.append(float(loss))
+        weights = model.trainable_variables
+        optimizer.apply_gradients(
+            zip(tape.gradient(loss, weights), weights, strict=True)
+        )
+    return losses, model.get_weights()
+
+
+@pytest.mark.parametrize("build", [_sequential, _functional, _Subclassed])
+def test_fit_trains_as_a_loop_in_eager_mode_does(build):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(6, 3)), rng.normal(size=(6, 1))
+    model = build()
+    model(x)
+    start = model.get_weights()
+    assert len(start) == 5
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    history = model.fit(x, y, epochs=3, batch_size=6, shuffle=False, verbose=0)
+    trained = model.get_weights()
+    model.set_weights(start)
+    losses, expected = _trained_by_hand(model, x, y)
+    # Keras reports its loss in float32.
+    np.testing.assert_allclose(history.history["loss"], losses, rtol=1e-6)
+    for one, other, before in zip(trained, expected, start, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-9)
+        assert np.abs(one - before).max() > 1e-4
+
+
+def test_fit_takes_a_smaller_last_batch_and_several_steps_at_a_time():
+    rng = np.random.default_rng(0)
+    model = _sequential()
+    model.compile("adam", "mse", steps_per_execution=2)
+    x, y = rng.normal(size=(7, 3)), rng.normal(size=(7, 1))
+    history = model.fit(x, y, epochs=2, batch_size=3, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+
+
+def test_fit_on_two_replicas_trains_as_on_one():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(8, 3)), rng.normal(size=(8, 1))
+    one = _sequential()
+    one.compile(keras.optimizers.SGD(0.1), "mse")
+    start = one.get_weights()
+    one.fit(x, y, batch_size=4, shuffle=False, verbose=0)
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        other = _sequential()
+        other.compile(keras.optimizers.SGD(0.1), "mse")
+    other.set_weights(start)
+    other.fit(x, y, batch_size=4, shuffle=False, verbose=0)
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-9)
+
+
+def test_time_distributed_maps_each_step():
+    layer = projection()
+    x = np.random.default_rng(0).normal(size=(2, 5, 4))
+    inputs = keras.Input((5, 4), dtype="float64")
+    wrapped = keras.layers.TimeDistributed(layer, dtype="float64")
+    model = keras.Model(inputs, wrapped(inputs))
+    assert model.output_shape == (None, 5, 4)
+    expected = np.stack([layer(x[:, k]).numpy() for k in range(5)], axis=1)
+    assert_all_close(model.predict(x, verbose=0), expected)
+
+
+def test_a_model_may_ask_for_xla_and_runs_without_it():
+    model = _sequential()
+    with pytest.warns(UserWarning, match="jit_compile"):
+        model.compile("sgd", "mse", jit_compile=True)
+    model.fit(np.ones((2, 3)), np.ones((2, 1)), verbose=0)
+
+
+def test_two_layers_of_one_graph_do_not_disturb_each_other():
+    relu, softmax = BY_NAME["relu"], BY_NAME["softmax"]
+    layers, values = (
+        (relu.layer(), softmax.layer()),
+        (relu.values(3), softmax.values(3)),
+    )
+    together = tf.function(
+        lambda: [
+            outputs_and_gradients(layer, points)
+            for layer, points in zip(layers, values, strict=True)
+        ]
+    )
+    apart = [
+        outputs_and_gradients(layer, points)
+        for layer, points in zip(layers, values, strict=True)
+    ]
+    assert_all_close(together(), apart)
+
+
+def test_six_forward_passes_may_precede_their_backward_passes():
+    layer = BY_NAME["softmax"].layer()
+    values = [tf.constant(BY_NAME["softmax"].values(2, seed=k)[0]) for k in range(6)]
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(values)
+        outputs = [tf.reduce_sum(layer(value)[0][:, 0]) for value in values]
+    for value, output in reversed(list(zip(values, outputs, strict=True))):
+        with tf.GradientTape() as alone:
+            alone.watch(value)
+            expected = tf.reduce_sum(layer(value)[0][:, 0])
+        assert_identical(tape.gradient(output, value), alone.gradient(expected, value))
+
+
+def test_gradients_pass_loops_maps_and_recomputation():
+    layer, (x,) = BY_NAME["softmax"].layer(), BY_NAME["softmax"].values(3)
+    x = tf.constant(x)
+
+    def gradient(function):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            output = tf.reduce_sum(tf.square(function(x)))
+        return tape.gradient(output, x)
+
+    def looped(values):
+        return tf.while_loop(
+            lambda k, _: k < 1, lambda k, v: (k + 1, layer(v)[0]), (0, values)
+        )[1]
+
+    expected = gradient(lambda values: layer(values)[0])
+    for other in (
+        looped,
+        tf.function(looped),
+        lambda values: tf.map_fn(lambda value: layer(value)[0], values),
+        tf.recompute_grad(lambda values: layer(values)[0]),
+    ):
+        assert_all_close(gradient(other), expected)

@@ -1,0 +1,231 @@
+"""The shape of the package: its names, its imports, its docstrings."""
+
+import ast
+import importlib
+import inspect
+import pathlib
+import re
+import subprocess
+import sys
+
+import keras
+import pytest
+
+import tf_cvxlayers
+from tests.problems import CATALOGUE
+from tf_cvxlayers.engines import Engine
+
+PACKAGE = pathlib.Path(tf_cvxlayers.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# From the bottom up; a module imports from its own layer or from below.
+LAYERS = [
+    ["errors", "cones"],
+    ["program"],
+    ["diagnosis", "sparse"],
+    ["elimination"],
+    [
+        "canonicalize",
+        "serialization",
+        "affine",
+        "reduction",
+        "recovery",
+        "residuals",
+        "validation",
+        "batching",
+    ],
+    ["callback", "engines"],
+    ["functional"],
+    ["layers"],
+    ["convex_networks", "export"],
+    [""],
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+
+# Where each package that is not part of Python may be imported. TensorFlow, NumPy and
+# SciPy may be imported everywhere; a new name needs a line here.
+ALLOWED = {
+    "cvxpy": {"canonicalize", "diagnosis", "convex_networks", "layers"},
+    "diffcp": {"engines"},
+    "keras": {"layers", "export"},
+    "tensorflow": None,
+    "numpy": None,
+    "scipy": None,
+    "tf_cvxlayers": None,
+}
+
+
+def _name(path):
+    """The module's first component below the package: its place among the layers."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return "" if parts == ("__init__",) else parts[0]
+
+
+def _is_for_types_only(node):
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def _imports(tree):
+    """The modules that a syntax tree imports when it runs."""
+    for node in ast.iter_child_nodes(tree):
+        if _is_for_types_only(node):
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports name the package in full"
+            if node.module == "tf_cvxlayers":
+                yield from (f"tf_cvxlayers.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+        else:
+            yield from _imports(node)
+
+
+def _imported(path):
+    return list(_imports(ast.parse(path.read_text())))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_down(path):
+    own = LEVEL[_name(path)]
+    for module in _imported(path):
+        package, _, rest = module.partition(".")
+        if package == "tf_cvxlayers":
+            below = rest.partition(".")[0]
+            if below not in LEVEL:  # a name of the package itself
+                below = ""
+            assert LEVEL[below] <= own, f"{path.name} imports {module}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_third_party_packages_are_imported_where_they_may_be(path):
+    for module in _imported(path):
+        package = module.partition(".")[0]
+        if package in sys.stdlib_module_names:
+            continue
+        assert package in ALLOWED, f"{path.name} imports {module}"
+        where = ALLOWED[package]
+        assert where is None or _name(path) in where, f"{path.name} imports {module}"
+
+
+def test_diffcp_is_imported_by_its_engine_alone():
+    users = [path for path in FILES if any("diffcp" in m for m in _imported(path))]
+    named = [m for path in users for m in _imported(path) if m.startswith("diffcp")]
+    assert named
+    for path in users:
+        if any(m.startswith("diffcp") for m in _imported(path)):
+            assert path.name == "diffcp.py"
+
+
+def test_every_module_has_a_place_among_the_layers():
+    assert {_name(path) for path in FILES} <= LEVEL.keys()
+
+
+def _public_modules():
+    names = ["tf_cvxlayers"]
+    names += [f"tf_cvxlayers.{name}" for name in ("engines", "layers")]
+    return [importlib.import_module(name) for name in names]
+
+
+@pytest.mark.parametrize("module", _public_modules(), ids=lambda m: m.__name__)
+def test_public_names_are_listed_in_order_and_exist(module):
+    assert module.__all__ == sorted(module.__all__)
+    assert len(set(module.__all__)) == len(module.__all__)
+    for name in module.__all__:
+        assert getattr(module, name).__doc__
+
+
+_QUIET = """
+import sys
+import tf_cvxlayers
+found = [name for name in ("cvxpy", "diffcp", "scs", "clarabel") if name in sys.modules]
+assert not found, found
+"""
+
+
+def test_importing_the_package_is_quiet_and_needs_no_solver():
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", _QUIET], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+
+
+def _examples():
+    """The Python examples in the docstrings of the package."""
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+            text = isinstance(node, documented) and ast.get_docstring(node)
+            for code in re.findall(r"```python\n(.*?)```", text or "", re.DOTALL):
+                name = getattr(node, "name", path.stem)
+                yield pytest.param(code, id=name)
+
+
+# What an example may take for granted, besides its own imports.
+_GIVEN = """
+import cvxpy as cp
+import keras
+import numpy as np
+import tensorflow as tf
+import tf_cvxlayers
+from tf_cvxlayers import CvxpyLayer
+x, y = np.ones((4, 2)), np.ones((4, 1))
+model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+"""
+# The example of an engine takes a problem with its parameter and variable for granted.
+_STATED = """
+x, y = cp.Parameter(3, name="x"), cp.Variable(3, name="y")
+problem = cp.Problem(cp.Minimize(cp.sum_squares(y - x)), [cp.sum(y) == 1, y >= 0])
+"""
+
+
+@pytest.mark.parametrize("code", list(_examples()))
+def test_docstring_examples_run(code):
+    stated = _STATED if "problem" in code and "cp.Problem" not in code else ""
+    exec(_GIVEN + stated + code, {"__name__": "example"})
+
+
+def test_every_public_layer_has_a_row_in_the_catalogue():
+    layers = [
+        value
+        for module in _public_modules()
+        for value in vars(module).values()
+        if inspect.isclass(value) and issubclass(value, keras.layers.Layer)
+    ]
+    covered = {type(case.layer()) for case in CATALOGUE}
+    assert set(layers) <= covered
+
+
+def test_every_solver_has_a_row_in_the_catalogue():
+    engines = {case.layer().engine for case in CATALOGUE}
+    assert all(isinstance(engine, Engine) for engine in engines)
+    assert {engine.solver for engine in engines} >= {"clarabel", "scs"}
+
+
+def test_every_kind_of_cone_has_a_row_in_the_catalogue():
+    from tf_cvxlayers import cones
+
+    kinds = {
+        value
+        for name, value in vars(cones).items()
+        if name.isupper() and isinstance(value, str)
+    }
+    covered = [case.layer().pipeline.program.structure.cones for case in CATALOGUE]
+    assert set().union(*(dims.kinds for dims in covered)) == kinds
+    assert any(len(set(dims.psd)) > 1 for dims in covered)
+    assert any(len(set(dims.second_order)) > 1 for dims in covered)
+
+
+def test_no_module_is_longer_than_600_lines():
+    assert all(len(path.read_text().splitlines()) <= 600 for path in FILES)
+
+
+def test_the_package_neither_prints_nor_asserts():
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            assert not isinstance(node, ast.Assert), path
+            if isinstance(node, ast.Call):
+                assert ast.unparse(node.func) != "print", path
