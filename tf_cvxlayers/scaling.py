@@ -75,41 +75,46 @@ class Scaling(NamedTuple):
 
 def scaling_of(data: ConeData) -> Scaling:
     """The units for a batch."""
-    size_P, size_q = _largest(data.P), _largest(data.q)
+    P, q, b = _range(data.P), _range(data.q), _range(data.b)
     # Without offsets, the size of x is that at which the objective's terms balance.
     balance = tf.where(
-        (size_P > 0) & (size_q > 0), size_q / tf.where(size_P > 0, size_P, 1.0), 1.0
+        (P.largest > 0) & (q.largest > 0),
+        q.largest / P.largest,
+        tf.ones_like(P.largest),
     )
-    has_b = _largest(data.b) > 0
-    beta = tf.where(has_b, _unit(_smallest(data.b), _largest(data.b)), balance)
-    beta = _power_of_two(beta)
-    smallest = tf.minimum(_smallest(data.q), beta * _smallest(data.P))
-    largest = tf.maximum(size_q, beta * size_P)
-    gamma = tf.where(largest > 0, _unit(smallest, largest), 1.0)
-    return Scaling(beta, _power_of_two(gamma))
+    beta = _power_of_two(tf.where(b.largest > 0, b.unit(), balance))
+    objective = _Range(
+        tf.minimum(q.smallest, beta * P.smallest),
+        tf.maximum(q.largest, beta * P.largest),
+    )
+    return Scaling(beta, _power_of_two(objective.unit()))
 
 
-def _unit(smallest: tf.Tensor, largest: tf.Tensor) -> tf.Tensor:
-    """One, moved into the range."""
-    return tf.minimum(tf.maximum(tf.ones_like(smallest), smallest), largest)
+class _Range(NamedTuple):
+    """The smallest and the largest absolute value, `[B, 1]`, of what is not zero."""
+
+    smallest: tf.Tensor
+    largest: tf.Tensor
+
+    def unit(self) -> tf.Tensor:
+        """One, moved into the range; zero for an empty range."""
+        return tf.minimum(tf.maximum(self.smallest, 1.0), self.largest)
 
 
-def _largest(values: tf.Tensor) -> tf.Tensor:
-    zero = tf.zeros([tf.shape(values)[0], 1], values.dtype)
-    return tf.reduce_max(tf.concat([tf.abs(values), zero], 1), axis=1, keepdims=True)
-
-
-def _smallest(values: tf.Tensor) -> tf.Tensor:
-    """The smallest absolute value that is not zero; infinity where there is none."""
+def _range(values: tf.Tensor) -> _Range:
+    infinity = tf.constant(float("inf"), values.dtype)
+    if values.shape[1] == 0:
+        zero = tf.zeros([tf.shape(values)[0], 1], values.dtype)
+        return _Range(zero + infinity, zero)
     size = tf.abs(values)
-    infinity = tf.fill(
-        [tf.shape(values)[0], 1], tf.constant(float("inf"), values.dtype)
+    return _Range(
+        tf.reduce_min(tf.where(size > 0, size, infinity), axis=1, keepdims=True),
+        tf.reduce_max(size, axis=1, keepdims=True),
     )
-    nonzero = tf.where(size > 0, size, infinity)
-    return tf.reduce_min(tf.concat([nonzero, infinity], 1), axis=1, keepdims=True)
 
 
 def _power_of_two(value: tf.Tensor) -> tf.Tensor:
+    """The nearest power of two; one for what has none."""
     exponent = tf.round(tf.math.log(value) / tf.math.log(tf.constant(2.0, value.dtype)))
     two = tf.pow(tf.constant(2.0, value.dtype), exponent)
     return tf.where(tf.math.is_finite(two) & (two > 0), two, tf.ones_like(two))

@@ -23,7 +23,7 @@ from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure, Pattern
 
 # A relative residual above this means that the system is singular.
 _ACCEPTED = 1e-9
-_REFINEMENTS = 4
+_REFINEMENTS = 3
 
 
 def direct_adjoint(
