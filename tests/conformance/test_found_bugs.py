@@ -1,0 +1,174 @@
+"""One test for each bug that was found from outside; each fails without its fix."""
+
+import cvxpy as cp
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_cvxlayers import CvxpyLayer, Status
+from tf_cvxlayers.engines import Diffcp
+from tf_cvxlayers.errors import ParameterError, ProblemError
+
+
+def _projection_onto_psd(S):
+    w, Q = np.linalg.eigh(S)
+    return (Q * np.maximum(w, 0.0)) @ Q.T
+
+
+@pytest.mark.parametrize("order", [2, 3, 4, 6])
+def test_psd_cones_of_every_order_come_back_in_their_own_packing(order):
+    # diffcp 1.1.9 permutes the rows of Clarabel's y and s twice from order 4 on.
+    C = cp.Parameter((order, order), symmetric=True, name="C")
+    X = cp.Variable((order, order), symmetric=True, name="X")
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(X - C)), [X >> 0])
+    layer = CvxpyLayer(problem, C, X, dtype="float64")
+    S = np.random.default_rng(order).normal(size=(order, order))
+    S = S + S.T
+    np.testing.assert_allclose(layer(S), _projection_onto_psd(S), atol=1e-9)
+    assert layer.check_gradients(S).max_relative_error < 1e-5
+
+
+def test_a_degenerate_psd_element_leaves_the_others_alone():
+    # tf.linalg.eigh raises for the whole batch when one matrix is NaN.
+    C = cp.Parameter((3, 3), symmetric=True, name="C")
+    X = cp.Variable((3, 3), PSD=True, name="X")
+    problem = cp.Problem(cp.Minimize(cp.trace(C @ X)), [cp.trace(X) == 1])
+    layer = CvxpyLayer(problem, C, X, on_failure="nan", dtype="float64")
+    answers = layer(np.stack([np.diag([1.0, 2.0, 3.0]), np.zeros((3, 3))]))
+    np.testing.assert_allclose(answers[0], np.diag([1.0, 0.0, 0.0]), atol=1e-9)
+    np.testing.assert_allclose(np.trace(answers[1]), 1.0, atol=1e-8)
+
+
+def _linear_program_with_a_face():
+    p, x = cp.Parameter(3, name="p"), cp.Variable(3, name="x")
+    constraints = [x >= p, x <= p + 1, cp.sum(x) >= cp.sum(p) + 1]
+    problem = cp.Problem(cp.Minimize(cp.sum(x)), constraints)
+    return CvxpyLayer(problem, p, x, dtype="float64")
+
+
+def test_where_solutions_are_many_the_gradient_is_that_of_least_norm():
+    # TensorFlow's graph optimizer turns ~(a <= b) into a > b, which lets NaN pass.
+    layer = _linear_program_with_a_face()
+    p = tf.constant([[1.0, -2.0, 0.5]], tf.float64)
+    with tf.GradientTape() as tape:
+        tape.watch(p)
+        weighted = tf.reduce_sum(layer(p) * [1.0, 2.0, 3.0])
+    gradient = tape.gradient(weighted, p)
+    # A shift of all of p shifts all of x, so that the gradient sums to 1 + 2 + 3.
+    np.testing.assert_allclose(np.sum(gradient), 6.0, rtol=1e-9)
+
+
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_a_degenerate_program_has_a_vectorized_jacobian(in_graph):
+    # pfor has no form of tensor_scatter_nd_update.
+    layer = _linear_program_with_a_face()
+
+    def jacobian(p):
+        with tf.GradientTape() as tape:
+            tape.watch(p)
+            x = layer(p)
+        return tape.batch_jacobian(x, p)
+
+    p = tf.constant([[1.0, -2.0, 0.5], [0.3, 0.2, 0.1]], tf.float64)
+    jacobians = (tf.function(jacobian) if in_graph else jacobian)(p)
+    assert np.all(np.isfinite(jacobians))
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-8, 1e-6, 1.0, 1e6, 1e8, 1e12])
+def test_the_units_of_a_program_do_not_matter(scale):
+    # Residuals relative to one plus the size are absolute where all is small.
+    p, x = cp.Parameter(3, name="p"), cp.Variable(3, name="x")
+    u = cp.Parameter(name="u")
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(x - p)), [cp.sum(x) == 0, x >= -u])
+    layer = CvxpyLayer(problem, [p, u], x, dtype="float64")
+    x = layer(scale * np.array([1.0, 0.2, -3.0]), np.array(0.1 * scale))
+    np.testing.assert_allclose(x / scale, [0.2, -0.1, -0.1], atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_the_units_of_a_linear_objective_do_not_matter(scale):
+    c, x = cp.Parameter(3, name="c"), cp.Variable(3, name="x")
+    problem = cp.Problem(cp.Minimize(c @ x), [cp.sum(x) == 1, x >= 0])
+    layer = CvxpyLayer(problem, c, x, dtype="float64")
+    result = layer.solve(scale * np.array([1.0, 0.2, 3.0]))
+    assert result.status == Status.SOLVED
+    np.testing.assert_allclose(result.variables, [0.0, 1.0, 0.0], atol=1e-9)
+
+
+def test_a_mixed_precision_model_does_not_round_the_weights_of_a_float64_layer():
+    x, W = cp.Parameter(3, name="x"), cp.Parameter((3, 3), name="W")
+    z, V = cp.Variable(3, name="z"), cp.Variable((3, 3), name="V")
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(z - V @ x)), [V == W])
+    weights = np.random.default_rng(0).normal(size=(3, 3))
+    layer = CvxpyLayer(problem, x, z, learned={W: weights}, dtype="float64")
+
+    class Outer(keras.Model):
+        def __init__(self):
+            super().__init__(dtype="mixed_float16", autocast=False)
+            self.inner = layer
+
+        def call(self, inputs):
+            return self.inner(inputs)
+
+    values = np.random.default_rng(1).normal(size=(2, 3))
+    np.testing.assert_allclose(Outer()(values), values @ weights.T, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"solver_options": {"no_such_option": 1}},
+        {"solver": "scs", "solver_options": {"no_such_option": 1}},
+        {"solver_options": {"max_iter": np.int64(7)}},
+        {"max_iterations": 1.5},
+        {"tolerance": "1e-9"},
+        {"threads": 0},
+    ],
+    ids=str,
+)
+def test_a_wrong_setting_is_refused_when_the_engine_is_made(setting):
+    # The solver's own exception used to look like a failure of every element.
+    with pytest.raises(ValueError, match="Received"):
+        Diffcp(**setting)
+
+
+@pytest.fixture(name="shift")
+def _shift():
+    p, x = cp.Parameter((2, 2), name="p"), cp.Variable((2, 2), name="x")
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(x - p)))
+    return CvxpyLayer(problem, p, x)
+
+
+def test_complex_values_are_refused(shift):
+    with pytest.raises(ParameterError, match=r"'p'.*real.*complex128"):
+        shift(np.ones((2, 2), complex))
+
+
+def test_text_is_refused(shift):
+    with pytest.raises(ParameterError, match=r"'p'.*real.*string"):
+        shift(tf.constant([["a", "b"], ["c", "d"]]))
+
+
+def test_a_parameter_may_have_a_name_that_keras_refuses():
+    p, x = cp.Parameter(2, name="group/p"), cp.Variable(2, name="x")
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(x - p)))
+    layer = CvxpyLayer(problem, [], x, learned={p: "ones"})
+    assert [weight.name for weight in layer.weights] == ["group_p"]
+
+
+def test_bounds_hold_in_the_dtype_of_the_weight():
+    # float32(0.1) is more than 0.1.
+    p, x = cp.Parameter(2, bounds=[-0.1, 0.1], name="p"), cp.Variable(2, name="x")
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(x - p)))
+    layer = CvxpyLayer(problem, [], x, learned={p: "ones"}, dtype="float32")
+    p.value = layer.weights[0].numpy().astype(np.float64)
+    np.testing.assert_allclose(p.value, 0.1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("role", ["learned", "fixed"])
+def test_roles_are_dicts(role):
+    p, x = cp.Parameter(2, name="p"), cp.Variable(2, name="x")
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(x - p)))
+    with pytest.raises(ProblemError, match=f"{role} to be a dict"):
+        CvxpyLayer(problem, [], x, **{role: [p]})
