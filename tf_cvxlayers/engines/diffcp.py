@@ -8,6 +8,7 @@ backward but tensors.
 
 import copy
 import dataclasses
+import functools
 import importlib.util
 import json
 import warnings
@@ -17,11 +18,12 @@ import numpy as np
 import scipy.sparse as sp
 import tensorflow as tf
 
-from tf_cvxlayers import callback, cones
+from tf_cvxlayers import callback
 from tf_cvxlayers.cones import ConeDims
 from tf_cvxlayers.engines.adjoint import data_gradient, direct_adjoint
 from tf_cvxlayers.engines.base import Engine, batch_size
 from tf_cvxlayers.engines.refinement import Direction, dense_direction, refined
+from tf_cvxlayers.engines.solvers import SOLVERS, in_our_order, psd_repair, status_of
 from tf_cvxlayers.engines.sparse_kkt import Method, sparse_solve
 from tf_cvxlayers.errors import Status
 from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure, Pattern
@@ -29,60 +31,12 @@ from tf_cvxlayers.serialization import packed, unpacked
 
 _TOKEN = "tf_cvxlayers/diffcp/solve/v1"
 _DIFFCP_WARNING = "Solved/Inaccurate"
-_COMMON = {
-    cones.ZERO,
-    cones.NONNEGATIVE,
-    cones.SECOND_ORDER,
-    cones.EXPONENTIAL,
-}
 # Below this many entries a solve is shorter than handing it to a thread.
 _SERIAL_ENTRIES = 40
 # A dense factorization wins below this order, and up to the second one if A is full.
 _DENSE_ORDER, _FULL_ORDER, _FULL = 300, 1000, 0.1
 
 
-@dataclasses.dataclass(frozen=True)
-class _Solver:
-    """A solver behind diffcp: its name there, its cones, and its words for settings."""
-
-    method: str
-    cones: frozenset[str]
-    quadratic: bool
-    tolerances: tuple[str, ...]
-    limit: str
-    max_iterations: int
-    fixed: tuple[tuple[str, Any], ...] = ()
-
-
-_SOLVERS = {
-    "clarabel": _Solver(
-        "Clarabel",
-        frozenset(_COMMON | {cones.PSD}),
-        True,
-        ("tol_gap_abs", "tol_gap_rel", "tol_feas"),
-        "max_iter",
-        200,
-        # Chordal decomposition can report a wrong point as solved; one thread each,
-        # since the batch is what runs in parallel.
-        (("chordal_decomposition_enable", False), ("max_threads", 1)),
-    ),
-    "scs": _Solver(
-        "SCS",
-        frozenset(_COMMON | {cones.PSD, cones.POWER}),
-        True,
-        ("eps_abs", "eps_rel"),
-        "max_iters",
-        100_000,
-    ),
-    "ecos": _Solver(
-        "ECOS",
-        frozenset(_COMMON),
-        False,
-        ("abstol", "reltol", "feastol"),
-        "max_iters",
-        200,
-    ),
-}
 _DERIVATIVES = ("auto", "direct", "lsqr")
 
 
@@ -127,9 +81,9 @@ class Diffcp(Engine):
     solver_options: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if self.solver not in _SOLVERS:
+        if self.solver not in SOLVERS:
             raise ValueError(
-                f"Expected solver to be one of {sorted(_SOLVERS)}. "
+                f"Expected solver to be one of {sorted(SOLVERS)}. "
                 f"Received: solver={self.solver!r}."
             )
         if importlib.util.find_spec(self.solver) is None:
@@ -180,10 +134,10 @@ class Diffcp(Engine):
 
     @property
     def cones(self) -> frozenset[str]:
-        return _SOLVERS[self.solver].cones
+        return SOLVERS[self.solver].cones
 
     def accepts(self, structure: ConeStructure) -> bool:
-        quadratic = _SOLVERS[self.solver].quadratic
+        quadratic = SOLVERS[self.solver].quadratic
         return super().accepts(structure) and (quadratic or structure.P.size == 0)
 
     def solve(self, structure: ConeStructure, data: ConeData) -> ConeSolution:
@@ -252,10 +206,15 @@ def _bytes_tensor(content: bytes) -> tf.Tensor:
     return tf.constant(np.frombuffer(content, np.uint8))
 
 
+@functools.lru_cache(maxsize=256)
+def _engine(settings: bytes) -> Diffcp:
+    return Diffcp(**json.loads(settings))
+
+
 def _solve_batch(key, payload, settings, *arrays) -> list[np.ndarray]:
     """The callback: NumPy arrays in, NumPy arrays out."""
     structure = unpacked(key, payload)
-    engine = Diffcp(**json.loads(settings.tobytes()))
+    engine = _engine(settings.tobytes())
     data = ConeData(*arrays)
     batch = cast(int, batch_size(arrays))
     n, m = structure.n, structure.m
@@ -283,7 +242,7 @@ def _element_solver(engine: Diffcp, structure: ConeStructure):
     # diffcp warns where the status already says it.
     if not any(f[1] and f[1].match(_DIFFCP_WARNING) for f in warnings.filters):
         warnings.filterwarnings("ignore", message=_DIFFCP_WARNING)
-    solver = _SOLVERS[engine.solver]
+    solver = SOLVERS[engine.solver]
     limit = engine.max_iterations or solver.max_iterations
     options: dict[str, Any] = dict.fromkeys(solver.tolerances, engine.tolerance)
     options |= {
@@ -303,7 +262,7 @@ def _element_solver(engine: Diffcp, structure: ConeStructure):
         cone_dict["p"] = list(dims.power)
 
     A_like, P_like = _template(structure.A), _template(structure.P)
-    repair = _psd_repair(dims)
+    repair = psd_repair(dims)
     permuted = np.any(repair != np.arange(dims.size))
 
     def solve_one(P, q, A, b, strict=False):
@@ -324,7 +283,7 @@ def _element_solver(engine: Diffcp, structure: ConeStructure):
             point = result["x"], result["y"], result["s"]
             if permuted:
                 slack = b - _filled(A_like, A) @ result["x"]
-                point = _in_our_order(result, slack, repair)
+                point = in_our_order(result, slack, repair)
         except (KeyboardInterrupt, SystemExit, MemoryError, ImportError):
             raise
         except BaseException as error:  # a panic in Rust is not an Exception
@@ -332,7 +291,7 @@ def _element_solver(engine: Diffcp, structure: ConeStructure):
                 raise
             # ECOS reports its verdict as the text of an exception.
             words, count, point = str(error), 0, None
-        status = _status(words, count >= limit)
+        status = status_of(words, count >= limit)
         if point is None or not all(np.isfinite(part).all() for part in point):
             if status.has_solution:
                 status = Status.NUMERICAL_ERROR
@@ -340,36 +299,6 @@ def _element_solver(engine: Diffcp, structure: ConeStructure):
         return status, count, point
 
     return solve_one
-
-
-def _psd_repair(dims: ConeDims) -> np.ndarray:
-    """Where diffcp 1.1.9 leaves each row of Clarabel's `y` and `s`.
-
-    Clarabel packs the upper triangle of a PSD cone by columns. diffcp goes from our
-    packing to that by a permutation, and back by the same one instead of its inverse:
-    for matrices of order 4 and more the rows come back permuted twice.
-    """
-    order, start = np.arange(dims.size), 0
-    for kind, rows, size in dims.blocks:
-        if kind == cones.PSD:
-            i, j, _ = cones.svec_indices(int(size))
-            order[start : start + rows] = start + i * (i + 1) // 2 + j
-        start += rows
-    return order[order]
-
-
-def _in_our_order(
-    result: dict[str, Any], slack: np.ndarray, repair: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """`x, y, s`, with the rows of PSD cones as they were given.
-
-    Whether they are shows in `s`, which is `slack = b - A x`: so a diffcp that has
-    mended this is not mended twice.
-    """
-    x, y, s = result["x"], result["y"], result["s"]
-    if np.linalg.norm(slack - s[repair]) < np.linalg.norm(slack - s):
-        return x, y[repair], s[repair]
-    return x, y, s
 
 
 def _template(pattern: Pattern) -> sp.csc_matrix:
@@ -386,22 +315,6 @@ def _filled(template: sp.csc_matrix, values: np.ndarray) -> sp.csc_matrix:
     matrix = copy.copy(template)
     matrix.data, matrix.indices = values.copy(), template.indices.copy()
     return matrix
-
-
-def _status(words: str, at_limit: bool) -> Status:
-    """The verdict behind the words of a solver, as diffcp passes them on."""
-    words = words.lower()
-    for word, status in (
-        ("infeasible", Status.PRIMAL_INFEASIBLE),
-        ("unbounded", Status.DUAL_INFEASIBLE),
-        ("reached", Status.ITERATION_LIMIT),
-        ("inaccurate", Status.INACCURATE),
-        ("solved", Status.SOLVED),
-        ("optimal", Status.SOLVED),
-    ):
-        if word in words:
-            return status
-    return Status.ITERATION_LIMIT if at_limit else Status.NUMERICAL_ERROR
 
 
 callback.register(_TOKEN, _solve_batch)
