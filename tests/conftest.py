@@ -1,5 +1,6 @@
 """What every test starts from: quiet logs, one thread a worker, fixed seeds."""
 
+import gc
 import os
 
 # Read by TensorFlow when it is imported, so set before anything imports it.
@@ -9,6 +10,11 @@ import keras
 import pytest
 import tensorflow as tf
 
+from tf_cvxlayers.functional import Pipeline
+
+# Graphs are millions of small objects; looking through them for garbage again and again
+# would take most of the time.
+gc.set_threshold(200_000, 50, 1000)
 tf.config.threading.set_inter_op_parallelism_threads(2)
 tf.config.threading.set_intra_op_parallelism_threads(1)
 
@@ -16,3 +22,16 @@ tf.config.threading.set_intra_op_parallelism_threads(1)
 @pytest.fixture(autouse=True)
 def _fixed_seed():
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _one_op_at_a_time(request, monkeypatch):
+    """In tests marked `stepwise`, eager calls run their ops one by one.
+
+    A layer traces a graph for its eager calls, which takes seconds and pays after some
+    twenty calls: more than most tests make. What is about that graph is not marked.
+    """
+    if request.node.get_closest_marker("stepwise"):
+        monkeypatch.setattr(
+            Pipeline, "__call__", lambda self, values: self._stages(*values)
+        )

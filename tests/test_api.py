@@ -31,6 +31,7 @@ LAYERS = [
         "reduction",
         "recovery",
         "residuals",
+        "scaling",
         "validation",
         "batching",
     ],

@@ -30,8 +30,11 @@ from tf_cvxlayers.validation import Check, checked, checks_of, tolerance_of
 
 try:
     from tensorflow.python.eager.forwardprop_util import pack_tangents
-except ImportError:  # pragma: no cover - another TensorFlow
-    pack_tangents = None
+    from tensorflow.python.ops import gradients_util
+
+    possible_types = gradients_util.PossibleTapeGradientTypes
+except (ImportError, AttributeError):  # pragma: no cover - another TensorFlow
+    pack_tangents = possible_types = None
 
 # A point whose relative residual is above this is no solution at all.
 _USABLE = 1e-5
@@ -97,7 +100,7 @@ class Pipeline:
             ParameterError: a value of another shape, or batch dimensions that do not
                 broadcast. Anything else is in the result.
         """
-        if not tf.executing_eagerly():
+        if not tf.executing_eagerly() or _may_be_differentiated_twice(values):
             return self._stages(*values)
         # The stages are hundreds of small ops; as a graph they run at once. A graph
         # serves all sizes of its batch dimensions but 1, which are shared values.
@@ -121,11 +124,7 @@ class Pipeline:
         solution, residual = solve_cone_program(self.engine, structure, stages[-1])
         valid = functools.reduce(tf.logical_and, passed, tf.ones([1], tf.bool))
         solution = solution._replace(
-            status=tf.where(
-                valid | (solution.status > Status.INACCURATE),
-                solution.status,
-                Status.NUMERICAL_ERROR,
-            ),
+            status=tf.where(valid, solution.status, Status.NUMERICAL_ERROR),
             iterations=tf.where(valid, solution.iterations, 0),
         )
         solved = solution.status <= Status.INACCURATE
@@ -234,6 +233,17 @@ def judged(
 
 def _refuse(*_cotangent):
     raise NotImplementedError(_ONCE)
+
+
+def _may_be_differentiated_twice(values: list[tf.Tensor]) -> bool:
+    """Whether an outer or a persistent tape watches.
+
+    For these TensorFlow prepares second derivatives of a graph before anybody asks for
+    one, at many times the cost of the first, and would meet the refusal.
+    """
+    if possible_types is None:
+        return False
+    return possible_types(values) == gradients_util.POSSIBLE_GRADIENT_TYPES_HIGHER_ORDER
 
 
 def _refuse_forward_mode(data: ConeData) -> None:

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests import oracles
 from tests.calls import assert_all_close, weighted_sum
-from tests.problems import BY_NAME, every_case
+from tests.problems import BY_NAME, each_kind
 
 PFOR = pytest.mark.parametrize("pfor", [True, False], ids=["pfor", "while_loop"])
 MODES = pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
@@ -40,7 +40,8 @@ def test_batch_jacobian_holds_the_jacobian_of_each_element(name, pfor, graph):
     x = tf.constant(values[0])
 
     def jacobian():
-        with tf.GradientTape() as tape:
+        # TensorFlow asks for a persistent tape here where it does not use pfor.
+        with tf.GradientTape(persistent=not pfor) as tape:
             tape.watch(x)
             output = layer(x, *values[1:])[0]
         return tape.batch_jacobian(output, x, experimental_use_pfor=pfor)
@@ -57,7 +58,7 @@ def test_jacobian_covers_pairs_of_batch_elements(pfor):
     layer, (x,) = BY_NAME["softmax"].layer(), BY_NAME["softmax"].values(2)
     x = tf.constant(x)
 
-    with tf.GradientTape() as tape:
+    with tf.GradientTape(persistent=not pfor) as tape:
         tape.watch(x)
         (output,) = layer(x)
     found = tape.jacobian(output, x, experimental_use_pfor=pfor)
@@ -67,7 +68,7 @@ def test_jacobian_covers_pairs_of_batch_elements(pfor):
             np.testing.assert_allclose(found[i, :, j], expected, rtol=0, atol=1e-9)
 
 
-@every_case
+@each_kind
 def test_the_gradient_of_a_gradient_is_refused(case):
     layer, values = case.layer(), [tf.constant(value) for value in case.values(2)]
 
@@ -160,19 +161,21 @@ def test_forward_mode_around_a_graph_is_refused():
         accumulator.jvp(graph(x))
 
 
-def test_a_gradient_may_be_taken_inside_an_unused_outer_tape():
+@pytest.mark.parametrize("persistent", [False, True])
+def test_a_gradient_may_be_taken_inside_an_outer_tape_that_does_not_use_it(persistent):
     layer, (x,) = BY_NAME["softmax"].layer(), BY_NAME["softmax"].values(2)
     x = tf.constant(x)
     with tf.GradientTape() as alone:
         alone.watch(x)
         total = weighted_sum(layer(x), 1)
     expected = alone.gradient(total, x)
-    with tf.GradientTape(persistent=True) as outer:
+    with tf.GradientTape(persistent=persistent) as outer:
         outer.watch(x)
         with tf.GradientTape() as inner:
             inner.watch(x)
             total = weighted_sum(layer(x), 1)
         assert_all_close(inner.gradient(total, x), expected)
+    assert_all_close(outer.gradient(total, x), expected)
 
 
 def test_a_gradient_that_arrives_as_slices_is_taken():

@@ -12,6 +12,9 @@ from tf_cvxlayers import CvxpyLayer, Status, clear_errors
 from tf_cvxlayers.engines import Diffcp
 from tf_cvxlayers.errors import ParameterError, SolverError
 
+pytestmark = pytest.mark.stepwise
+
+
 MODES = pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
 
 
@@ -173,14 +176,28 @@ def test_an_infeasible_problem_is_primal_infeasible(engine):
     assert layer.solve(*_infeasible()).status.numpy()[3] == Status.PRIMAL_INFEASIBLE
 
 
-def test_an_infeasible_cone_program_is_primal_infeasible():
-    layer = BY_NAME["spectraplex"].new_layer(on_failure="nan")
-    C, D, t = BY_NAME["spectraplex"].values(2)
-    t[0] = -1.0  # against the attribute of t, so the value does not count
-    assert layer.solve(C, D, t).status.numpy().tolist() == [
-        Status.NUMERICAL_ERROR,
-        Status.SOLVED,
-    ]
+a = cp.Parameter(name="a")
+t, u = cp.Variable(name="t"), cp.Variable(2, name="u")
+X = cp.Variable((2, 2), PSD=True, name="X")
+FAILING = {
+    # objective, constraints, a value with a solution, and one without
+    "infeasible_second_order": (u[1], [cp.norm(u) <= 1, u[0] == a], 0.5, 2.0),
+    "infeasible_psd": (X[0, 0], [cp.trace(X) == 1, X[0, 1] == a], 0.3, 0.7),
+    "infeasible_exponential": (-t, [cp.exp(t) <= a], 2.0, -1.0),
+    "unbounded_second_order": (a * t - u[0], [cp.norm(u) <= t, u[1] == 1], 2.0, -1.0),
+    "unbounded_psd": (a * cp.trace(X), [X[0, 1] == 1], 1.0, -1.0),
+    "unbounded_exponential": (a * t, [cp.exp(t) <= 1], -1.0, 1.0),
+}
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_failures_of_every_cone_are_classified(name):
+    objective, constraints, good, bad = FAILING[name]
+    problem = cp.Problem(cp.Minimize(objective), constraints)
+    layer = CvxpyLayer(problem, a, problem.variables(), dtype="float64")
+    status = layer.solve(np.array([good, bad, good])).status.numpy().tolist()
+    kind = "PRIMAL" if name.startswith("infeasible") else "DUAL"
+    assert status == [Status.SOLVED, Status[f"{kind}_INFEASIBLE"], Status.SOLVED]
 
 
 @pytest.mark.parametrize(
