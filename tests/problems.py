@@ -67,16 +67,6 @@ class Case:
             **options,
         )
 
-    @property
-    def bitwise(self) -> bool:
-        """Whether an element is the same in every bit wherever it stands in a batch.
-
-        TensorFlow computes `exp`, `log` and `pow` with vector instructions for most of
-        an array and without them for its end, which differ in the last bit.
-        """
-        structure = self.layer().pipeline.program.structure
-        return not self.gp and not structure.cones.kinds & {"exponential", "power"}
-
     def values(self, *batch: int, seed: int = 0) -> list[np.ndarray]:
         """Values of the parameters, of shape `[*batch, *parameter.shape]`."""
         rng = np.random.default_rng([seed, *self.name.encode()])

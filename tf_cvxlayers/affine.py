@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.program import ConeData, ConeProgram
-from tf_cvxlayers.sparse import apply_map, joined
+from tf_cvxlayers.sparse import apply_map, evenly, joined
 
 
 def problem_data(program: ConeProgram, parameters: Sequence[tf.Tensor]) -> ConeData:
@@ -22,7 +22,7 @@ def problem_data(program: ConeProgram, parameters: Sequence[tf.Tensor]) -> ConeD
         parameters: float64 `[1 or B, size]` for each parameter of the program.
     """
     features = [
-        tf.math.log(parameters[index]) if logarithm else parameters[index]
+        evenly(tf.math.log, parameters[index]) if logarithm else parameters[index]
         for index, logarithm in program.features
     ]
     one = tf.ones([1, 1], tf.float64)

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tf_cvxlayers.program import ConeProgram, ConeSolution
-from tf_cvxlayers.sparse import apply_map
+from tf_cvxlayers.sparse import apply_map, evenly
 
 
 def recover(program: ConeProgram, solution: ConeSolution) -> tuple[tf.Tensor, ...]:
@@ -13,6 +13,6 @@ def recover(program: ConeProgram, solution: ConeSolution) -> tuple[tf.Tensor, ..
     for variable in program.variables:
         flat = apply_map(variable.recovery, point)
         if variable.exponential:
-            flat = tf.exp(flat)
+            flat = evenly(tf.exp, flat)
         values.append(tf.reshape(flat, [-1, *variable.shape]))
     return tuple(values)

@@ -7,6 +7,7 @@ batch, so that its result does not depend, not in the last bit, on its neighbour
 
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -24,6 +25,24 @@ def take(values: tf.Tensor, columns: np.ndarray) -> tf.Tensor:
             return values
         return values[:, first : last + 1]
     return _gathered(values, columns)
+
+
+# At least as many numbers as a processor's instruction takes at once.
+_LANES = 16
+
+
+def evenly(function: Callable[[tf.Tensor], tf.Tensor], value: tf.Tensor) -> tf.Tensor:
+    """`function` of each number, by the same instructions wherever in the batch it is.
+
+    TensorFlow takes transcendental functions of several numbers at once, and of those
+    left over at the end one by one, with another last bit. Here none are left over.
+    """
+    flat = tf.reshape(value, [-1])
+    missing = -tf.size(flat) % _LANES
+    filled = tf.pad(flat, [[0, missing]], constant_values=1.0)
+    result = tf.reshape(function(filled)[: tf.size(flat)], tf.shape(value))
+    result.set_shape(value.shape)
+    return result
 
 
 def _gathered(values: tf.Tensor, columns: np.ndarray) -> tf.Tensor:

@@ -12,13 +12,6 @@ from tf_cvxlayers import CvxpyLayer
 pytestmark = pytest.mark.stepwise
 
 
-def _assert_same(case, actual, expected):
-    if case.bitwise:
-        assert_identical(actual, expected)
-    else:
-        assert_all_close(actual, expected, rtol=1e-12, atol=1e-12)
-
-
 def _rows(results, rows):
     outputs, gradients = results
     return [part.numpy()[rows] for part in (*outputs, *gradients)]
@@ -30,7 +23,7 @@ def test_the_order_of_a_batch_does_not_matter(case):
     order = np.array([3, 0, 4, 1, 2])
     shuffled = outputs_and_gradients(layer, [value[order] for value in values])
     expected = _rows(outputs_and_gradients(layer, values), order)
-    _assert_same(case, _rows(shuffled, slice(None)), expected)
+    assert_identical(_rows(shuffled, slice(None)), expected)
 
 
 @every_case
@@ -39,7 +32,7 @@ def test_a_batch_may_be_split(case):
     together = outputs_and_gradients(layer, values)
     for rows in (slice(0, 2), slice(2, 5)):
         part = outputs_and_gradients(layer, [value[rows] for value in values])
-        _assert_same(case, _rows(part, slice(None)), _rows(together, rows))
+        assert_identical(_rows(part, slice(None)), _rows(together, rows))
 
 
 @every_case

@@ -22,6 +22,7 @@ of the power cone have the derivative of the face they lie on.
 import tensorflow as tf
 
 from tf_cvxlayers import cones
+from tf_cvxlayers.sparse import evenly
 
 _VANISHING = 1e-7
 
@@ -52,7 +53,7 @@ def smooth_cone_pair(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """A complementary pair next to `y, s [B, 3]`: `s` on the surface, `y` normal."""
     if kind == cones.EXPONENTIAL:
-        last = s[:, 1] * tf.exp(s[:, 0] / s[:, 1])
+        last = s[:, 1] * evenly(tf.exp, s[:, 0] / s[:, 1])
     else:
         last = tf.sign(s[:, 2]) * _power_product(s, exponent)
     on_surface = tf.stack([s[:, 0], s[:, 1], last], axis=1)
@@ -101,7 +102,7 @@ def _exponential_surface(s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     y, z = s[:, 1], s[:, 2]
     one = tf.ones_like(y)
     zero = tf.zeros_like(y)
-    gradient = tf.stack([-one, tf.math.log(z / y) - 1.0, y / z], axis=1)
+    gradient = tf.stack([-one, evenly(tf.math.log, z / y) - 1.0, y / z], axis=1)
     rows = [
         [zero, zero, zero],
         [zero, -1.0 / y, 1.0 / z],
@@ -127,7 +128,8 @@ def _power_surface(s: tf.Tensor, a: float) -> tuple[tf.Tensor, tf.Tensor]:
 
 def _power_product(s: tf.Tensor, a: float) -> tf.Tensor:
     """`x^a y^(1 - a)`."""
-    return tf.pow(s[:, 0], a) * tf.pow(s[:, 1], 1.0 - a)
+    x = evenly(lambda value: tf.pow(value, a), s[:, 0])
+    return x * evenly(lambda value: tf.pow(value, 1.0 - a), s[:, 1])
 
 
 def _on_face(kind: str, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
