@@ -70,6 +70,11 @@ def call(
     ]
 
 
+def bytes_tensor(content: bytes) -> tf.Tensor:
+    """Bytes as a uint8 constant, which a call passes on without a copy."""
+    return tf.constant(np.frombuffer(content, np.uint8))
+
+
 class _Pool:
     """One thread pool for the process, made when it is first needed."""
 

@@ -169,19 +169,23 @@ class Elimination:
         )
 
     def expand(
-        self, data: ConeData, solution: ConeSolution, duals: bool
+        self, data: ConeData, solution: ConeSolution, variables: bool, duals: bool
     ) -> ConeSolution:
         """The solution of the program before, from that of the program after.
 
         Args:
             data: of the program before.
             solution: of the program after.
-            duals: whether anybody wants `y_R`; zeros otherwise.
+            variables: whether anybody wants `x_E`; zeros otherwise.
+            duals: whether anybody wants `y_R`, which needs `x_E`; zeros otherwise.
         """
         blocks = self._blocks
-        T, c = self._substitution(data)
         xK, yS = solution.x, solution.y
-        xE = c + matvec(blocks["RK"].pattern, T, xK)
+        if variables or duals:
+            T, c = self._substitution(data)
+            xE = c + matvec(blocks["RK"].pattern, T, xK)
+        else:
+            xE = tf.zeros([tf.shape(xK)[0], self.E.size], xK.dtype)
         if duals:
             gradient = (
                 matvec(blocks["EK"].pattern, blocks["EK"].of(data.P), xK)

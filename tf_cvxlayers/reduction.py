@@ -52,7 +52,7 @@ class Reduction:
         for elimination, data in zip(
             reversed(self.eliminations), reversed(stages[:-1]), strict=True
         ):
-            solution = elimination.expand(data, solution, self.needs_y)
+            solution = elimination.expand(data, solution, self.needs_x, self.needs_y)
         return solution
 
 

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_cvxlayers.program import ConeData, ConeSolution
+from tf_cvxlayers.sparse import summed_like
 
 
 class Scaling(NamedTuple):
@@ -63,14 +64,7 @@ class Scaling(NamedTuple):
             b=gradient.b / self.beta,
         )
         # What is shared by the batch in the original units need not be in these.
-        return ConeData(
-            *(
-                tf.reduce_sum(part, axis=0, keepdims=True)
-                if whole.shape[0] == 1 and part.shape[0] != 1
-                else part
-                for part, whole in zip(scaled, data, strict=True)
-            )
-        )
+        return ConeData(*map(summed_like, scaled, data))
 
 
 def scaling_of(data: ConeData) -> Scaling:

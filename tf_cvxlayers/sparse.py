@@ -113,6 +113,13 @@ def symmetric_to_dense(pattern: Pattern, values: tf.Tensor) -> tf.Tensor:
     )
 
 
+def summed_like(gradient: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """The gradient `[B, k]` of these values: its sum where the batch shares them."""
+    if values.shape[0] == 1:
+        return tf.reduce_sum(gradient, axis=0, keepdims=True)
+    return gradient
+
+
 def joined(parts: list[tf.Tensor]) -> tf.Tensor:
     """The parts side by side, each repeated where only it is shared by the batch."""
     if len({part.shape[0] for part in parts}) > 1:

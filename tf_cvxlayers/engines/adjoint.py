@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from tf_cvxlayers.engines.kkt import kkt_system, times_transpose
 from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure, Pattern
+from tf_cvxlayers.sparse import summed_like
 
 # A relative residual above this means that the system is singular.
 _ACCEPTED = 1e-9
@@ -78,7 +79,7 @@ def data_gradient(
         _outer(structure.P, r1, x, data.P) + _outer(structure.P, x, r1, data.P)
     )
     dA = _outer(structure.A, r2, x, data.A) - _outer(structure.A, y, r1, data.A)
-    return ConeData(dP, _shared(-r1, data.q), dA, _shared(-r2, data.b))
+    return ConeData(dP, summed_like(-r1, data.q), dA, summed_like(-r2, data.b))
 
 
 def _is_nonzero(cotangent: tuple[tf.Tensor, ...]) -> tf.Tensor:
@@ -97,9 +98,3 @@ def _outer(
     return tf.gather(left, pattern.rows, axis=1) * tf.gather(
         right, pattern.columns, axis=1
     )
-
-
-def _shared(gradient: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-    if values.shape[0] == 1:
-        return tf.reduce_sum(gradient, axis=0, keepdims=True)
-    return gradient

@@ -145,7 +145,8 @@ class Diffcp(Engine):
         batch = batch_size(data)
         outputs = callback.call(
             _TOKEN,
-            [_bytes_tensor(part) for part in (*packed(structure), settings)] + [*data],
+            [callback.bytes_tensor(part) for part in (*packed(structure), settings)]
+            + [*data],
             [tf.float64, tf.float64, tf.float64, tf.int32, tf.int32],
             [
                 (batch, structure.n),
@@ -200,10 +201,6 @@ def _fits_dense(structure: ConeStructure) -> bool:
     order = structure.n + structure.m
     full = structure.A.size >= _FULL * structure.n * structure.m
     return order <= (_FULL_ORDER if full else _DENSE_ORDER)
-
-
-def _bytes_tensor(content: bytes) -> tf.Tensor:
-    return tf.constant(np.frombuffer(content, np.uint8))
 
 
 @functools.lru_cache(maxsize=256)

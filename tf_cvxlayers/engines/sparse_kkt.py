@@ -63,9 +63,7 @@ def sparse_solve(
     D = derivative_blocks(spectrum(structure.cones, *pair))
     settings = np.array([method, threads or 0], np.int32)
     batch = batch_size(right)
-    key, content = (
-        tf.constant(np.frombuffer(part, np.uint8)) for part in packed(structure)
-    )
+    key, content = map(callback.bytes_tensor, packed(structure))
     r1, r2 = callback.call(
         _TOKEN,
         [key, content, tf.constant(settings), *matrices, D, *right],
