@@ -161,7 +161,7 @@ def _data_maps(stuffed, n: int, m: int, to_columns) -> tuple[ConeStructure, Cone
     if stuffed.P is None:
         P_map: Any = sp.csr_array((n * n, to_columns.shape[1]))
     else:
-        P_map = _upper_triangle(sp.csr_array(stuffed.P) @ to_columns, n)
+        P_map = sp.csr_array(stuffed.P) @ to_columns
     P_pattern, P_map = _on_pattern(P_map, (n, n))
     dims = stuffed.cone_dims
     cones = ConeDims(
@@ -175,15 +175,6 @@ def _data_maps(stuffed, n: int, m: int, to_columns) -> tuple[ConeStructure, Cone
     return ConeStructure(P_pattern, A_pattern, cones), ConeData(
         P=P_map, q=_linear_map(q), A=A_map, b=_linear_map(Ab[m * n :])
     )
-
-
-def _upper_triangle(P_map: sp.csr_array, n: int) -> sp.csr_array:
-    """The upper triangle of `(P + P') / 2`, as a map to its entries."""
-    coo = sp.coo_array(P_map)
-    columns, rows = np.divmod(coo.row, n)
-    upper = np.minimum(rows, columns) + n * np.maximum(rows, columns)
-    values = np.where(rows == columns, coo.data, 0.5 * coo.data)
-    return sp.csr_array((values, (upper, coo.col)), shape=P_map.shape)
 
 
 def _on_pattern(tensor, shape: tuple[int, int]) -> tuple[Pattern, LinearMap]:

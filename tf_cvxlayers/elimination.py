@@ -13,6 +13,11 @@ What is left is a program in `x_K` with the remaining rows S:
 and the duals of R follow from stationarity in E:
 
     g y_R = -(P_EK x_K + P_EE x_E + q_E + A_SE'y_S).
+
+Only the symmetric part of P counts. With `P = (M + M')/2` for the matrix M that is
+stored, and `C = M_EK + M_KE'`, so that `P_EK = C/2`, the new one is stored as
+
+    M^ = M_KK + T'(M_EE T + C).
 """
 
 import dataclasses
@@ -21,12 +26,13 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from tf_cvxlayers.affine import AffineValues, entries_of
 from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure, Pattern
 from tf_cvxlayers.sparse import (
     Product,
-    joined,
     matvec,
     sum_by_row,
+    symmetric_matvec,
     take,
     transposed_matvec,
 )
@@ -39,9 +45,9 @@ class _Block:
     entries: np.ndarray
     pattern: Pattern
 
-    def of(self, values: tf.Tensor) -> tf.Tensor:
+    def of(self, values: tf.Tensor | AffineValues) -> tf.Tensor:
         """Its values."""
-        return take(values, self.entries)
+        return entries_of(values, self.entries)
 
 
 def _block(rows, columns, shape, row_index, column_index) -> _Block:
@@ -80,27 +86,25 @@ class Elimination:
 
     @functools.cached_property
     def _blocks(self) -> dict[str, _Block]:
-        """Blocks of `A` and of the symmetric `P`."""
+        """Blocks of `A` and of `M`."""
         A, P = self.before.A, self.before.P
         n, m = self.before.n, self.before.m
         R, S = _numbered(self.R, m), _numbered(self.S, m)
         E, K = _numbered(self.E, n), _numbered(self.K, n)
         e, k, s = self.E.size, self.K.size, self.S.size
-        # P's lower triangle has the values of its upper one.
-        off = np.flatnonzero(P.rows != P.columns)
-        rows = np.concatenate([P.rows, P.columns[off]])
-        columns = np.concatenate([P.columns, P.rows[off]])
-        source = np.concatenate([np.arange(P.size), off])
-        EE = _block(rows, columns, (e, e), E, E)
-        EK = _block(rows, columns, (e, k), E, K)
         return {
             "RK": _block(A.rows, A.columns, (e, k), R, K),
             "SE": _block(A.rows, A.columns, (s, e), S, E),
             "SK": _block(A.rows, A.columns, (s, k), S, K),
             "KK": _block(P.rows, P.columns, (k, k), K, K),
-            "EE": _Block(source[EE.entries], EE.pattern),
-            "EK": _Block(source[EK.entries], EK.pattern),
+            "EE": _block(P.rows, P.columns, (e, e), E, E),
+            "EK": _block(P.rows, P.columns, (e, k), E, K),
+            "KE": _block(P.columns, P.rows, (e, k), E, K),
         }
+
+    @functools.cached_property
+    def _C(self) -> "_Sum":
+        return _Sum([self._blocks["EK"].pattern, self._blocks["KE"].pattern])
 
     @functools.cached_property
     def _AT(self) -> Product:
@@ -112,7 +116,7 @@ class Elimination:
 
     @functools.cached_property
     def _V(self) -> "_Sum":
-        return _Sum([self._PT.pattern, self._blocks["EK"].pattern])
+        return _Sum([self._PT.pattern, self._C.pattern])
 
     @functools.cached_property
     def _TV(self) -> Product:
@@ -123,11 +127,7 @@ class Elimination:
 
     @functools.cached_property
     def _P(self) -> "_Sum":
-        X = self._TV.pattern
-        folded = Pattern(
-            np.minimum(X.rows, X.columns), np.maximum(X.rows, X.columns), X.shape
-        )
-        return _Sum([self._blocks["KK"].pattern, folded])
+        return _Sum([self._blocks["KK"].pattern, self._TV.pattern])
 
     @functools.cached_property
     def _A(self) -> "_Sum":
@@ -144,29 +144,29 @@ class Elimination:
         """The values of `T`, and `c`."""
         RK = self._blocks["RK"]
         g = self.g[RK.pattern.rows]
-        return RK.of(data.A) * tf.constant(-1.0 / g), take(data.b, self.R) / self.g
+        return RK.of(data.A) * tf.constant(-1.0 / g), entries_of(data.b, self.R) / self.g
 
     def apply(self, data: ConeData) -> ConeData:
         """The data of the program that is left."""
         blocks = self._blocks
         T, c = self._substitution(data)
-        EE, EK, SE = (
-            blocks[name].of(values)
-            for name, values in (("EE", data.P), ("EK", data.P), ("SE", data.A))
-        )
-        V = self._V([self._PT(EE, T), 2.0 * EK])
+        EE, C, SE = blocks["EE"].of(data.P), self._mixed(data), blocks["SE"].of(data.A)
+        V = self._V([self._PT(EE, T), C])
         X = self._TV(take(T, blocks["RK"].pattern.by_row), V)
-        x = self._TV.pattern
-        half = tf.constant(np.where(x.rows == x.columns, 1.0, 0.5))
-        inner = take(data.q, self.E) + matvec(blocks["EE"].pattern, EE, c)
+        inner = entries_of(data.q, self.E) + symmetric_matvec(blocks["EE"].pattern, EE, c)
         return ConeData(
-            P=self._P([blocks["KK"].of(data.P), X * half]),
-            q=take(data.q, self.K)
+            P=self._P([blocks["KK"].of(data.P), X]),
+            q=entries_of(data.q, self.K)
             + transposed_matvec(blocks["RK"].pattern, T, inner)
-            + transposed_matvec(blocks["EK"].pattern, EK, c),
+            + 0.5 * transposed_matvec(self._C.pattern, C, c),
             A=self._A([blocks["SK"].of(data.A), self._AT(SE, T)]),
-            b=take(data.b, self.S) - matvec(blocks["SE"].pattern, SE, c),
+            b=entries_of(data.b, self.S) - matvec(blocks["SE"].pattern, SE, c),
         )
+
+    def _mixed(self, data: ConeData) -> tf.Tensor:
+        """The values of `C`."""
+        parts = [self._blocks[name].of(data.P) for name in ("EK", "KE")]
+        return self._C(parts)
 
     def expand(
         self, data: ConeData, solution: ConeSolution, variables: bool, duals: bool
@@ -188,9 +188,9 @@ class Elimination:
             xE = tf.zeros([tf.shape(xK)[0], self.E.size], xK.dtype)
         if duals:
             gradient = (
-                matvec(blocks["EK"].pattern, blocks["EK"].of(data.P), xK)
-                + matvec(blocks["EE"].pattern, blocks["EE"].of(data.P), xE)
-                + take(data.q, self.E)
+                0.5 * matvec(self._C.pattern, self._mixed(data), xK)
+                + symmetric_matvec(blocks["EE"].pattern, blocks["EE"].of(data.P), xE)
+                + entries_of(data.q, self.E)
                 + transposed_matvec(blocks["SE"].pattern, blocks["SE"].of(data.A), yS)
             )
             yR = -gradient / self.g
@@ -199,25 +199,28 @@ class Elimination:
         x_order = np.argsort(np.concatenate([self.K, self.E]))
         y_order = np.argsort(np.concatenate([self.S, self.R]))
         return solution._replace(
-            x=take(joined([xK, xE]), x_order),
-            y=take(joined([yS, yR]), y_order),
-            s=take(joined([solution.s, tf.zeros_like(yR)]), y_order),
+            x=take([xK, xE], x_order),
+            y=take([yS, yR], y_order),
+            s=take([solution.s, tf.zeros_like(yR)], y_order),
         )
 
 
 class _Sum:
-    """The sum of sparse matrices with fixed patterns, not all in column order."""
+    """The sum of sparse matrices with fixed patterns."""
 
     def __init__(self, patterns: list[Pattern]):
         shape = patterns[0].shape
-        rows = np.concatenate([pattern.rows for pattern in patterns])
-        columns = np.concatenate([pattern.columns for pattern in patterns])
-        place = rows + shape[0] * columns
-        self._order = np.argsort(place, kind="stable")
-        places, self._where = np.unique(place[self._order], return_inverse=True)
-        columns, rows = np.divmod(places, max(shape[0], 1))
+        height = max(shape[0], 1)
+        places = [pattern.rows + height * pattern.columns for pattern in patterns]
+        union = np.unique(np.concatenate(places))
+        self._where = [np.searchsorted(union, place) for place in places]
+        columns, rows = np.divmod(union, height)
         self.pattern = Pattern(rows, columns, shape)
 
     def __call__(self, values: list[tf.Tensor]) -> tf.Tensor:
-        terms = take(joined(values), self._order)
-        return sum_by_row(terms, self._where, self.pattern.size)
+        parts = [
+            sum_by_row(part, where, self.pattern.size)
+            for part, where in zip(values, self._where, strict=True)
+            if where.size
+        ]
+        return functools.reduce(tf.add, parts) if parts else values[0]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tf_cvxlayers.affine import problem_data
+from tf_cvxlayers.affine import computed, problem_data
 from tf_cvxlayers.batching import Batch, common_batch_shape, flattened
 from tf_cvxlayers.engines.base import Engine
 from tf_cvxlayers.errors import Status
@@ -121,7 +121,8 @@ class Pipeline:
         structure = self.reduction.structure
         parameters, passed, batch = self._flat(values)
         stages = self.reduction.apply(problem_data(self.program, parameters))
-        solution, residual = solve_cone_program(self.engine, structure, stages[-1])
+        data = computed(stages[-1])
+        solution, residual = solve_cone_program(self.engine, structure, data)
         valid = functools.reduce(tf.logical_and, passed, tf.ones([1], tf.bool))
         solution = solution._replace(
             status=tf.where(valid, solution.status, Status.NUMERICAL_ERROR),

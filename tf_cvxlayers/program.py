@@ -10,7 +10,8 @@ with the dual variable `y` in the dual cone `K*`. In the whole package
     y         dual variable             B   number of batch elements
     s         slack                     K   product of cones, see `cones`
 
-`P` stands for its upper triangle. Nothing here knows of CVXPY or TensorFlow.
+`P` stands for the symmetric part of the matrix that is stored, which need not be
+symmetric. Nothing here knows of CVXPY or TensorFlow.
 """
 
 import dataclasses
@@ -19,6 +20,7 @@ import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.sparse as sp
 
 from tf_cvxlayers.cones import ConeDims
 
@@ -40,6 +42,30 @@ class Pattern:
     def size(self) -> int:
         """The number of entries."""
         return self.rows.size
+
+    @functools.cached_property
+    def is_full(self) -> bool:
+        """Whether every place of a matrix that is not empty has an entry."""
+        return 0 < self.size == self.shape[0] * self.shape[1]
+
+    @functools.cached_property
+    def is_diagonal(self) -> bool:
+        """Whether all entries are on the diagonal."""
+        return bool(np.all(self.rows == self.columns))
+
+    @functools.cached_property
+    def upper(self) -> tuple["Pattern", sp.csr_array]:
+        """The upper triangle of the symmetric part: its pattern, and the matrix that
+        makes its values of these."""
+        top = np.minimum(self.rows, self.columns)
+        place = top + self.shape[0] * np.maximum(self.rows, self.columns)
+        union, where = np.unique(place, return_inverse=True)
+        columns, rows = np.divmod(union, max(self.shape[0], 1))
+        weight = np.where(self.rows == self.columns, 1.0, 0.5)
+        folding = sp.csr_array(
+            (weight, (where, np.arange(self.size))), shape=(union.size, self.size)
+        )
+        return Pattern(rows, columns, self.shape), folding
 
     @functools.cached_property
     def by_row(self) -> np.ndarray:
@@ -68,6 +94,16 @@ class LinearMap:
     columns: np.ndarray
     values: np.ndarray
     shape: tuple[int, int]
+
+    def rows_at(self, rows: np.ndarray) -> "LinearMap":
+        """The map to these rows of the result, in this order."""
+        first = np.searchsorted(self.rows, rows, side="left")
+        count = np.searchsorted(self.rows, rows, side="right") - first
+        new = np.repeat(np.arange(rows.size), count)
+        start = np.cumsum(count) - count
+        terms = np.repeat(first - start, count) + np.arange(new.size)
+        shape = rows.size, self.shape[1]
+        return LinearMap(new, self.columns[terms], self.values[terms], shape)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

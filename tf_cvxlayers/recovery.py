@@ -8,10 +8,9 @@ from tf_cvxlayers.sparse import apply_map, evenly
 
 def recover(program: ConeProgram, solution: ConeSolution) -> tuple[tf.Tensor, ...]:
     """The values `[B, *shape]` of the program's variables, float64."""
-    point = tf.concat([solution.x, solution.y], axis=1)
     values = []
     for variable in program.variables:
-        flat = apply_map(variable.recovery, point)
+        flat = apply_map(variable.recovery, [solution.x, solution.y])
         if variable.exponential:
             flat = evenly(tf.exp, flat)
         values.append(tf.reshape(flat, [-1, *variable.shape]))

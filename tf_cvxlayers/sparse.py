@@ -7,24 +7,59 @@ batch, so that its result does not depend, not in the last bit, on its neighbour
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
+from tf_cvxlayers.grids import blocks_of, joined
 from tf_cvxlayers.program import LinearMap, Pattern
 
 
-def take(values: tf.Tensor, columns: np.ndarray) -> tf.Tensor:
-    """`values[:, columns]`, as a slice where the columns follow one another."""
+# Fewer columns than this are gathered, whatever their order.
+_MANY_COLUMNS = 500
+
+
+def take(values: tf.Tensor | Sequence[tf.Tensor], columns: np.ndarray) -> tf.Tensor:
+    """`values[:, columns]`, without gathering where the columns follow a pattern.
+
+    Dense blocks of a matrix, and their transposes, are taken as such.
+
+    Args:
+        values: `[1 or B, k]`, or several of these that stand side by side. Where all
+            that are needed are shared by the batch, so is the result.
+        columns: their numbers.
+    """
+    parts = list(values) if isinstance(values, list | tuple) else [values]
     if columns.size == 0:
-        return values[:, :0]
+        return parts[-1][:, :0]
+    parts, which, columns = _needed(parts, columns)
     first, last = int(columns[0]), int(columns[-1])
-    if last - first + 1 == columns.size and np.all(np.diff(columns) == 1):
-        if columns.size == values.shape[1]:
-            return values
-        return values[:, first : last + 1]
-    return _gathered(values, columns)
+    consecutive = last - first + 1 == columns.size and np.all(np.diff(columns) == 1)
+    if len(parts) == 1 and consecutive:
+        if columns.size == parts[0].shape[1]:
+            return parts[0]
+        return parts[0][:, first : last + 1]
+    if columns.size >= _MANY_COLUMNS:
+        blocks = blocks_of(columns, which, [part.shape[1] for part in parts])
+        if blocks is not None:
+            return joined([block.of(parts) for block in blocks])
+    edges = np.cumsum([0] + [part.shape[1] for part in parts])
+    # Along the first axis, where TensorFlow's gradient is a few ops; along the second
+    # it is so many that they take most of the time of tracing a layer.
+    everything = tf.transpose(joined(parts))
+    return tf.transpose(tf.gather(everything, columns + edges[which]))
+
+
+def _needed(
+    parts: list[tf.Tensor], columns: np.ndarray
+) -> tuple[list[tf.Tensor], np.ndarray, np.ndarray]:
+    """The parts that have any of the columns; the part of each column, and its number
+    in it."""
+    edges = np.cumsum([0] + [part.shape[1] for part in parts])
+    which = np.searchsorted(edges, columns, side="right") - 1
+    kept, which = np.unique(which, return_inverse=True)
+    return [parts[k] for k in kept], which, columns - edges[kept][which]
 
 
 # At least as many numbers as a processor's instruction takes at once.
@@ -45,12 +80,6 @@ def evenly(function: Callable[[tf.Tensor], tf.Tensor], value: tf.Tensor) -> tf.T
     return result
 
 
-def _gathered(values: tf.Tensor, columns: np.ndarray) -> tf.Tensor:
-    # Along the first axis, where TensorFlow's gradient is a few ops; along the second
-    # it is so many that they take most of the time of tracing a layer.
-    return tf.transpose(tf.gather(tf.transpose(values), columns))
-
-
 def sum_by_row(terms: tf.Tensor, rows: np.ndarray, size: int) -> tf.Tensor:
     """`out[:, r]`, the sum of the terms with row `r`; `rows` is sorted."""
     if rows.size == size and np.all(rows == np.arange(size)):
@@ -59,24 +88,30 @@ def sum_by_row(terms: tf.Tensor, rows: np.ndarray, size: int) -> tf.Tensor:
         # One term for each row that has any: put in place, not summed.
         where = np.full(size, rows.size)
         where[rows] = np.arange(rows.size)
-        return _gathered(tf.pad(terms, [[0, 0], [0, 1]]), where)
+        return take(tf.pad(terms, [[0, 0], [0, 1]]), where)
     by_row = tf.math.unsorted_segment_sum(tf.transpose(terms), rows, size)
     return tf.transpose(by_row)
 
 
-def apply_map(linear_map: LinearMap, values: tf.Tensor) -> tf.Tensor:
-    """The map applied to `values [B, k]`: `[B, size]`."""
+def apply_map(
+    linear_map: LinearMap, values: tf.Tensor | Sequence[tf.Tensor]
+) -> tf.Tensor:
+    """The map applied to `values`, see `take`: `[1 or B, size]`."""
     size = linear_map.shape[0]
-    if linear_map.rows.size == 0:
-        return tf.zeros([tf.shape(values)[0], size], values.dtype)
     terms = take(values, linear_map.columns)
+    if linear_map.rows.size == 0:
+        return tf.zeros([tf.shape(terms)[0], size], terms.dtype)
     if np.any(linear_map.values != 1.0):
-        terms = terms * tf.constant(linear_map.values, values.dtype)
+        factors = linear_map.values
+        same = np.all(factors == factors[0])
+        terms = terms * tf.constant(factors[:1] if same else factors, terms.dtype)
     return sum_by_row(terms, linear_map.rows, size)
 
 
 def matvec(pattern: Pattern, values: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     """`M x` for the matrix with these values."""
+    if pattern.is_full:
+        return tf.linalg.matvec(_by_column(pattern, values), x, transpose_a=True)
     order = pattern.by_row
     terms = take(values, order) * take(x, pattern.columns[order])
     return sum_by_row(terms, pattern.rows[order], pattern.shape[0])
@@ -84,33 +119,38 @@ def matvec(pattern: Pattern, values: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
 
 def transposed_matvec(pattern: Pattern, values: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """`M' y` for the matrix with these values."""
+    if pattern.is_full:
+        return tf.linalg.matvec(_by_column(pattern, values), y)
     terms = values * take(y, pattern.rows)
     return sum_by_row(terms, pattern.columns, pattern.shape[1])
 
 
 def symmetric_matvec(pattern: Pattern, values: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    """`P x` for the symmetric matrix whose upper triangle has these values."""
-    off_diagonal = (pattern.rows != pattern.columns).astype(np.float64)
-    return matvec(pattern, values, x) + transposed_matvec(
-        pattern, values * off_diagonal, x
-    )
+    """`P x` for the symmetric part `P` of the matrix with these values."""
+    if pattern.is_diagonal:
+        return matvec(pattern, values, x)
+    return 0.5 * (matvec(pattern, values, x) + transposed_matvec(pattern, values, x))
 
 
 def to_dense(pattern: Pattern, values: tf.Tensor) -> tf.Tensor:
     """The matrices `[B, rows, columns]`."""
+    return tf.linalg.matrix_transpose(_by_column(pattern, values))
+
+
+def _by_column(pattern: Pattern, values: tf.Tensor) -> tf.Tensor:
+    """The transposed matrices `[B, columns, rows]`: values are in column order."""
     rows, columns = pattern.shape
-    order = pattern.by_row
-    place = pattern.rows[order] * columns + pattern.columns[order]
-    flat = sum_by_row(take(values, order), place, rows * columns)
-    return tf.reshape(flat, [tf.shape(values)[0], rows, columns])
+    place = pattern.columns * rows + pattern.rows
+    flat = sum_by_row(values, place, rows * columns)
+    return tf.reshape(flat, [tf.shape(values)[0], columns, rows])
 
 
 def symmetric_to_dense(pattern: Pattern, values: tf.Tensor) -> tf.Tensor:
-    """The symmetric matrices `[B, n, n]` with these upper triangles."""
-    upper = to_dense(pattern, values)
-    return upper + tf.linalg.matrix_transpose(
-        upper - tf.linalg.diag(tf.linalg.diag_part(upper))
-    )
+    """The symmetric parts `[B, n, n]` of the matrices with these values."""
+    full = to_dense(pattern, values)
+    if pattern.is_diagonal:
+        return full
+    return 0.5 * (full + tf.linalg.matrix_transpose(full))
 
 
 def summed_like(gradient: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
@@ -118,21 +158,6 @@ def summed_like(gradient: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     if values.shape[0] == 1:
         return tf.reduce_sum(gradient, axis=0, keepdims=True)
     return gradient
-
-
-def joined(parts: list[tf.Tensor]) -> tf.Tensor:
-    """The parts side by side, each repeated where only it is shared by the batch."""
-    if len({part.shape[0] for part in parts}) > 1:
-        batch = functools.reduce(
-            tf.broadcast_dynamic_shape, [tf.shape(part)[:1] for part in parts]
-        )
-        parts = [
-            tf.broadcast_to(part, tf.concat([batch, part.shape[1:]], axis=0))
-            if part.shape[0] == 1
-            else part
-            for part in parts
-        ]
-    return tf.concat(parts, axis=1)
 
 
 # A dense product wins when the sparse one has this many terms, and the dense one at
@@ -176,9 +201,10 @@ class Product:
         terms = self._terms[0].size
         dense = self.left.shape[0] * self.left.shape[1] * self.right.shape[1]
         if terms >= _MANY_TERMS and dense <= _DENSER * terms:
-            full = tf.matmul(to_dense(self.left, left), to_dense(self.right, right))
-            place = self.pattern.rows * self.pattern.shape[1] + self.pattern.columns
+            # (left right)' = right' left', since values are in column order.
+            full = tf.matmul(_by_column(self.right, right), _by_column(self.left, left))
             size = self.pattern.shape[0] * self.pattern.shape[1]
+            place = self.pattern.rows + self.pattern.columns * self.pattern.shape[0]
             return take(tf.reshape(full, [-1, size]), place)
         products = take(left, self._terms[0]) * take(right, self._terms[1])
         return sum_by_row(products, self._places[1], self.pattern.size)

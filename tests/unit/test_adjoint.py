@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.problems import BY_NAME
-from tf_cvxlayers.affine import problem_data
+from tf_cvxlayers.affine import computed, problem_data
 from tf_cvxlayers.engines import Diffcp
 from tf_cvxlayers.engines.adjoint import direct_adjoint
 from tf_cvxlayers.engines.kkt import kkt_system
@@ -21,7 +21,7 @@ def solved(name, batch=3):
     case = BY_NAME[name]
     program = case.layer().pipeline.program
     flat = [tf.constant(v.reshape(batch, -1)) for v in case.values(batch)]
-    data = problem_data(program, flat)
+    data = computed(problem_data(program, flat))
     engine = Diffcp(solver="scs") if name == "power_projection" else Diffcp()
     return program.structure, data, engine.solve(program.structure, data)
 
@@ -61,7 +61,6 @@ def test_the_adjoint_solves_the_transposed_system(name):
         x, y = solution.x[k].numpy(), solution.y[k].numpy()
         dA = np.outer(r2, x) - np.outer(y, r1)
         dP = -0.5 * (np.outer(r1, x) + np.outer(x, r1))
-        dP = np.where(np.eye(structure.n, dtype=bool), dP, 2.0 * dP)
         expected = ConeData(
             P=dP[structure.P.rows, structure.P.columns],
             q=-r1,

@@ -50,11 +50,9 @@ def test_products_with_vectors(batch, density):
 @DENSITIES
 def test_products_with_symmetric_matrices(batch, density):
     rng = np.random.default_rng(0)
-    square = _pattern(rng, (4, 4), density)
-    kept = square.rows <= square.columns
-    pattern = Pattern(square.rows[kept], square.columns[kept], (4, 4))
-    values, upper = _random(rng, pattern, batch)
-    full = upper + np.triu(upper, 1).swapaxes(1, 2)
+    pattern = _pattern(rng, (4, 4), density)
+    values, matrices = _random(rng, pattern, batch)
+    full = 0.5 * (matrices + matrices.swapaxes(1, 2))
     x = rng.normal(size=(batch, 4))
     np.testing.assert_allclose(sparse.symmetric_to_dense(pattern, values), full)
     np.testing.assert_allclose(

@@ -15,12 +15,11 @@ Where `J` is singular the solution is not unique or not differentiable. There th
 least-squares solution of minimum norm takes its place, element by element.
 """
 
-import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.engines.kkt import kkt_system, times_transpose
 from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure, Pattern
-from tf_cvxlayers.sparse import summed_like
+from tf_cvxlayers.sparse import summed_like, take
 
 # A relative residual above this means that the system is singular.
 _ACCEPTED = 1e-9
@@ -73,9 +72,7 @@ def data_gradient(
     given = _is_nonzero(cotangent)
     r1, r2 = (tf.where(given, part, tf.zeros_like(part)) for part in r)
     x, y = solution.x, solution.y
-    diagonal = structure.P.rows == structure.P.columns
-    weight = tf.constant(np.where(diagonal, -0.5, -1.0), r1.dtype)
-    dP = weight * (
+    dP = -0.5 * (
         _outer(structure.P, r1, x, data.P) + _outer(structure.P, x, r1, data.P)
     )
     dA = _outer(structure.A, r2, x, data.A) - _outer(structure.A, y, r1, data.A)
@@ -91,10 +88,11 @@ def _outer(
     pattern: Pattern, left: tf.Tensor, right: tf.Tensor, values: tf.Tensor
 ) -> tf.Tensor:
     """`left right'` on the pattern; summed over the batch where `values` are shared."""
+    rows, columns = pattern.shape
     if values.shape[0] == 1:
-        full = tf.matmul(left, right, transpose_a=True)
-        place = pattern.rows * pattern.shape[1] + pattern.columns
-        return tf.gather(tf.reshape(full, [1, -1]), place, axis=1)
-    return tf.gather(left, pattern.rows, axis=1) * tf.gather(
-        right, pattern.columns, axis=1
-    )
+        full = tf.matmul(right, left, transpose_a=True)
+        return take(tf.reshape(full, [1, -1]), pattern.columns * rows + pattern.rows)
+    if pattern.is_full:
+        full = right[:, :, None] * left[:, None, :]
+        return tf.reshape(full, [-1, rows * columns])
+    return take(left, pattern.rows) * take(right, pattern.columns)

@@ -258,7 +258,8 @@ def _element_solver(engine: Diffcp, structure: ConeStructure):
     if dims.power:
         cone_dict["p"] = list(dims.power)
 
-    A_like, P_like = _template(structure.A), _template(structure.P)
+    P_upper, folding = structure.P.upper
+    A_like, P_like = _template(structure.A), _template(P_upper)
     repair = psd_repair(dims)
     permuted = np.any(repair != np.arange(dims.size))
 
@@ -273,7 +274,7 @@ def _element_solver(engine: Diffcp, structure: ConeStructure):
                 cone_dict,
                 solve_method=solver.method,
                 raise_on_error=False,
-                P=_filled(P_like, P) if structure.P.size else None,
+                P=_filled(P_like, folding @ P) if structure.P.size else None,
                 **options,
             )
             words, count = result["info"]["status"], result["info"]["iter"]

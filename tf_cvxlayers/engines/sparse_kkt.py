@@ -96,12 +96,12 @@ class _System:
 
     def __init__(self, structure: ConeStructure):
         n, m = structure.n, structure.m
-        P, A = structure.P, structure.A
+        (P, self.folding), A = structure.P.upper, structure.A
         self.n, self.m = n, m
         off = np.flatnonzero(P.rows != P.columns)
         D_rows, D_columns = block_pattern(structure.cones)
         ones = np.arange(m)
-        # Blocks in the order of `_values`: P, its lower triangle, -A', A, -D, I, -I, I.
+        # Blocks in the order of `solve`: P, its lower triangle, -A', A, -D, I, -I, I.
         rows = [P.rows, P.columns[off], A.columns, n + m + A.rows]
         columns = [P.columns, P.rows[off], n + A.rows, A.columns]
         rows += [n + D_rows, n + ones, n + m + ones, n + m + ones]
@@ -124,6 +124,7 @@ class _System:
     def solve(self, data, right, method):
         """`(r1, r2)` of one element."""
         P, A, D = data
+        P = self.folding @ P
         if method != Method.LSQR:
             values = [P, P[self.off], -A, A, -D, self.ones, -self.ones, self.ones]
             entries = np.concatenate(values)[self.order]
