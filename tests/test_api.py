@@ -22,12 +22,13 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = [
     ["errors", "cones"],
     ["program"],
-    ["diagnosis", "sparse"],
+    ["diagnosis", "grids"],
+    ["sparse"],
+    ["affine", "matrices"],
     ["elimination"],
     [
         "canonicalize",
         "serialization",
-        "affine",
         "reduction",
         "recovery",
         "residuals",

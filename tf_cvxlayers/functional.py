@@ -15,6 +15,7 @@ from tf_cvxlayers.affine import computed, problem_data
 from tf_cvxlayers.batching import Batch, common_batch_shape, flattened
 from tf_cvxlayers.engines.base import Engine
 from tf_cvxlayers.errors import Status
+from tf_cvxlayers.matrices import sparse_matrices
 from tf_cvxlayers.program import (
     ConeData,
     ConeProgram,
@@ -179,7 +180,7 @@ def solve_cone_program(
         scaling = scaling_of(data)
         scaled = scaling.data(data)
         found = engine.solve(structure, scaled)
-        residual = residuals(structure, scaled, found)
+        residual = residuals(sparse_matrices(structure, scaled), *found[:3])
         solution = scaling.original(judged(found, residual.largest(), engine.tolerance))
 
         def adjoint(*cotangent):

@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure
-from tf_cvxlayers.sparse import matvec, symmetric_matvec, transposed_matvec
+from tf_cvxlayers.matrices import Matrices
 
 
 class Residuals(NamedTuple):
@@ -29,22 +28,17 @@ class Residuals(NamedTuple):
         return tf.reduce_max(tf.stack(self), axis=0)
 
 
-def residuals(
-    structure: ConeStructure, data: ConeData, solution: ConeSolution
-) -> Residuals:
+def residuals(problem: Matrices, x: tf.Tensor, y: tf.Tensor, s: tf.Tensor) -> Residuals:
     """The residuals of `(x, y, s)`. Whether `s` and `y` lie in their cones is the
     engine's promise, and not looked at."""
-    x, y, s = solution.x, solution.y, solution.s
-    Ax = matvec(structure.A, data.A, x)
-    Px = symmetric_matvec(structure.P, data.P, x)
-    Aty = transposed_matvec(structure.A, data.A, y)
+    Ax, Px, Aty = problem.A.times(x), problem.P.times(x), problem.A.transposed(y)
     xPx, qx, by = (
         tf.reduce_sum(left * right, axis=1, keepdims=True)
-        for left, right in ((x, Px), (data.q, x), (data.b, y))
+        for left, right in ((x, Px), (problem.q, x), (problem.b, y))
     )
     return Residuals(
-        primal=_relative(Ax, s, -data.b),
-        dual=_relative(Px, Aty, data.q),
+        primal=_relative(Ax, s, -problem.b),
+        dual=_relative(Px, Aty, problem.q),
         gap=_relative(xPx, qx, by),
     )
 

@@ -40,15 +40,18 @@ def take(values: tf.Tensor | Sequence[tf.Tensor], columns: np.ndarray) -> tf.Ten
         if columns.size == parts[0].shape[1]:
             return parts[0]
         return parts[0][:, first : last + 1]
+    edges = np.cumsum([0] + [part.shape[1] for part in parts])
+    columns_of_all = columns + edges[which]
+    if np.array_equal(columns_of_all, np.arange(edges[-1])):
+        return joined(parts)
     if columns.size >= _MANY_COLUMNS:
         blocks = blocks_of(columns, which, [part.shape[1] for part in parts])
         if blocks is not None:
             return joined([block.of(parts) for block in blocks])
-    edges = np.cumsum([0] + [part.shape[1] for part in parts])
     # Along the first axis, where TensorFlow's gradient is a few ops; along the second
     # it is so many that they take most of the time of tracing a layer.
     everything = tf.transpose(joined(parts))
-    return tf.transpose(tf.gather(everything, columns + edges[which]))
+    return tf.transpose(tf.gather(everything, columns_of_all))
 
 
 def _needed(

@@ -10,6 +10,7 @@ from tf_cvxlayers.engines import Diffcp
 from tf_cvxlayers.engines.adjoint import direct_adjoint
 from tf_cvxlayers.engines.kkt import kkt_system
 from tf_cvxlayers.engines.spectrum import block_pattern, derivative_blocks, spectrum
+from tf_cvxlayers.matrices import Symmetric, dense_matrices
 from tf_cvxlayers.program import ConeData
 from tf_cvxlayers.sparse import symmetric_to_dense, to_dense
 
@@ -96,10 +97,15 @@ def test_a_zero_cotangent_gives_exactly_zero(name):
         np.testing.assert_array_equal(part, np.zeros(part.shape))
 
 
+def _system(structure, data, solution):
+    problem = dense_matrices(structure, data)
+    return kkt_system(structure.cones, problem, solution.y, solution.s)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_system_is_solved_to_rounding(name):
     structure, data, solution = solved(name)
-    system = kkt_system(structure, data, solution.y, solution.s)
+    system = _system(structure, data, solution)
     rng = np.random.default_rng(0)
     n, m = structure.n, structure.m
     d = system.cone.values
@@ -112,16 +118,17 @@ def test_the_system_is_solved_to_rounding(name):
 
 def test_a_singular_system_has_its_least_squares_solution_of_least_norm():
     structure, data, solution = solved("optnet", 1)
-    system = kkt_system(structure, data, solution.y, solution.s)
+    system = _system(structure, data, solution)
     # Without objective and constraints' values the system is singular.
-    system = system._replace(P=0.0 * system.P)
+    zero = Symmetric(tf.zeros([1, structure.n], tf.float64), None)
+    system = system._replace(P=zero)
     rng = np.random.default_rng(0)
     right = tuple(
         tf.constant(rng.normal(size=(1, k))) for k in (structure.n, structure.m)
     )
     r, e = system.least_squares(right)
     d = system.cone.values[0].numpy()
-    A = system.turned[0].numpy()
+    A = system.turned.dense()[0].numpy()
     matrix = np.block(
         [[np.zeros((structure.n,) * 2), -A.T], [d[:, None] * A, np.diag(1.0 - d)]]
     )

@@ -17,7 +17,8 @@ least-squares solution of minimum norm takes its place, element by element.
 
 import tensorflow as tf
 
-from tf_cvxlayers.engines.kkt import kkt_system, times_transpose
+from tf_cvxlayers.engines.kkt import kkt_system
+from tf_cvxlayers.matrices import dense_matrices
 from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure, Pattern
 from tf_cvxlayers.sparse import summed_like, take
 
@@ -34,10 +35,11 @@ def direct_adjoint(
 ) -> ConeData:
     """The gradient with respect to the data, by dense factorization."""
     gx, gy, gs = cotangent
-    system = kkt_system(structure, data, solution.y, solution.s)
+    problem = dense_matrices(structure, data)
+    system = kkt_system(structure.cones, problem, solution.y, solution.s)
     cone = system.cone
     right = (
-        gx - times_transpose(system.A, gs),
+        gx - system.A.transposed(gs),
         cone.values * cone.into(gy[:, :, None])[:, :, 0],
     )
     (r1, e), residual = system.solve(right, _REFINEMENTS)

@@ -26,6 +26,7 @@ from tf_cvxlayers.engines.refinement import Direction, dense_direction, refined
 from tf_cvxlayers.engines.solvers import SOLVERS, in_our_order, psd_repair, status_of
 from tf_cvxlayers.engines.sparse_kkt import Method, sparse_solve
 from tf_cvxlayers.errors import Status
+from tf_cvxlayers.matrices import dense_matrices, sparse_matrices
 from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure, Pattern
 from tf_cvxlayers.serialization import packed, unpacked
 
@@ -156,12 +157,13 @@ class Diffcp(Engine):
                 (batch,),
             ],
         )
-        direction = (
-            dense_direction(structure, data)
-            if _fits_dense(structure)
-            else self._sparse_direction(structure, data)
-        )
-        return refined(structure, data, ConeSolution(*outputs), direction)
+        if _fits_dense(structure):
+            problem = dense_matrices(structure, data)
+            direction = dense_direction(structure.cones, problem)
+        else:
+            problem = sparse_matrices(structure, data)
+            direction = self._sparse_direction(structure, data)
+        return refined(structure.cones, problem, ConeSolution(*outputs), direction)
 
     def _sparse_direction(self, structure: ConeStructure, data: ConeData) -> Direction:
         """The Newton direction by sparse factorization."""

@@ -25,53 +25,51 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tf_cvxlayers.cones import ConeDims
 from tf_cvxlayers.engines.spectrum import Spectrum, spectrum
-from tf_cvxlayers.program import ConeData, ConeStructure
-from tf_cvxlayers.sparse import symmetric_to_dense, to_dense
+from tf_cvxlayers.matrices import Matrices, Rows, Symmetric, all_general
+
+Pair = tuple[tf.Tensor, tf.Tensor]
 
 _DELTA = 1e-8
 
 
 class KKT(NamedTuple):
-    """The system (*) of a batch: `P [B, n, n]`, `A [B, m, n]`, `A~`, and `D`."""
+    """The system (*) of a batch: `P`, `A`, `A~`, and `D`."""
 
-    P: tf.Tensor
-    A: tf.Tensor
-    turned: tf.Tensor
+    P: Symmetric
+    A: Rows
+    turned: Rows
     cone: Spectrum
 
-    def residual(
-        self, right: tuple[tf.Tensor, tf.Tensor], r: tf.Tensor, e: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def residual(self, right: Pair, r: tf.Tensor, e: tf.Tensor) -> Pair:
         """What is missing in (*) at `(r, e)`."""
         d = self.cone.values
         return (
-            right[0] - tf.linalg.matvec(self.P, r) + times_transpose(self.turned, e),
-            right[1] - d * tf.linalg.matvec(self.turned, r) - (1.0 - d) * e,
+            right[0] - self.P.times(r) + self.turned.transposed(e),
+            right[1] - d * self.turned.times(r) - (1.0 - d) * e,
         )
 
-    def solve(
-        self, right: tuple[tf.Tensor, tf.Tensor], refinements: int
-    ) -> tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]:
+    def solve(self, right: Pair, refinements: int) -> tuple[Pair, tf.Tensor]:
         """`(r, e)` for `(a, c)`, and the relative residual `[B]` that is left.
 
         A large residual means that the system is singular, or nearly so.
         """
         d, A = self.cone.values, self.turned
-        largest = tf.reduce_max(tf.abs(self.P), axis=[1, 2])[:, None]
+        largest = self.P.largest()
         scale = tf.where(largest > 0, largest, tf.ones_like(largest))
         # delta is relative: to the objective, and to the row it belongs to.
-        rows = tf.reduce_sum(A * A, axis=2)
+        rows = A.row_norms()
         rows = tf.where(rows > 0, rows, tf.ones_like(rows))
         lower = 1.0 - d + _DELTA * d * rows / scale
-        H = self.P + tf.matmul(A, (d / lower)[:, :, None] * A, transpose_a=True)
-        H = tf.linalg.set_diag(H, tf.linalg.diag_part(H) + _DELTA**1.5 * scale)
-        factor = tf.linalg.cholesky(H)
+        small = Symmetric(tf.ones_like(right[0]) * (_DELTA**1.5 * scale), None)
+        H = self.P.plus(A.gram(A.scaled(d / lower))).plus(small)
+        factor = H.factored()
 
         def regularized(a, c):
-            summed = a + times_transpose(A, c / lower)
-            r = tf.linalg.cholesky_solve(factor, summed[:, :, None])[:, :, 0]
-            return r, (c - d * tf.linalg.matvec(A, r)) / lower
+            summed = a + A.transposed(c / lower)
+            r = factor.solve(summed[:, :, None])[:, :, 0]
+            return r, (c - d * A.times(r)) / lower
 
         r, e = regularized(*right)
         for _ in range(refinements):
@@ -81,39 +79,26 @@ class KKT(NamedTuple):
         size = _joint_norm(right)
         return (r, e), miss / tf.where(size > 0, size, tf.ones_like(size))
 
-    def least_squares(
-        self, right: tuple[tf.Tensor, tf.Tensor]
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def least_squares(self, right: Pair) -> Pair:
         """The `(r, e)` of least norm among those that solve (*) best."""
-        d, n = self.cone.values, self.P.shape[1]
-        top = tf.concat(
-            [
-                _for_batch(self.P, d),
-                -tf.linalg.matrix_transpose(_for_batch(self.turned, d)),
-            ],
-            axis=2,
-        )
-        bottom = tf.concat(
-            [d[:, :, None] * self.turned, tf.linalg.diag(1.0 - d)], axis=2
-        )
+        d = self.cone.values
+        P, A = _for_batch(self.P.full(), d), _for_batch(self.turned.dense(), d)
+        n = P.shape[1]
+        top = tf.concat([P, -tf.linalg.matrix_transpose(A)], axis=2)
+        bottom = tf.concat([d[:, :, None] * A, tf.linalg.diag(1.0 - d)], axis=2)
         matrix = tf.concat([top, bottom], axis=1)
         both = tf.concat(right, axis=1)[:, :, None]
         solution = tf.linalg.lstsq(matrix, both, fast=False)[:, :, 0]
         return solution[:, :n], solution[:, n:]
 
 
-def kkt_system(
-    structure: ConeStructure, data: ConeData, y: tf.Tensor, s: tf.Tensor
-) -> KKT:
+def kkt_system(dims: ConeDims, problem: Matrices, y: tf.Tensor, s: tf.Tensor) -> KKT:
     """The system at the point with dual `y` and slack `s`."""
-    cone = spectrum(structure.cones, y, s)
-    A = to_dense(structure.A, data.A)
-    return KKT(symmetric_to_dense(structure.P, data.P), A, cone.into(A), cone)
-
-
-def times_transpose(A: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-    """`A'y` for each element."""
-    return tf.linalg.matvec(A, y, transpose_a=True)
+    cone = spectrum(dims, y, s)
+    P, A = problem.P, problem.A
+    if cone.is_identity:
+        return KKT(P, A, A, cone)
+    return KKT(P, A, all_general(cone.into(A.dense())), cone)
 
 
 def _for_batch(matrix: tf.Tensor, d: tf.Tensor) -> tf.Tensor:
@@ -121,5 +106,5 @@ def _for_batch(matrix: tf.Tensor, d: tf.Tensor) -> tf.Tensor:
     return tf.broadcast_to(matrix, shape)
 
 
-def _joint_norm(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+def _joint_norm(pair: Pair) -> tf.Tensor:
     return tf.norm(tf.concat(pair, axis=1), axis=1)

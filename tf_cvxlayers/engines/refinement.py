@@ -17,40 +17,37 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tf_cvxlayers.engines.kkt import kkt_system
+from tf_cvxlayers.cones import ConeDims
+from tf_cvxlayers.engines.kkt import Pair, kkt_system
 from tf_cvxlayers.engines.projections import complementary_pair
-from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure
+from tf_cvxlayers.matrices import Matrices
+from tf_cvxlayers.program import ConeSolution
 from tf_cvxlayers.residuals import residuals
-from tf_cvxlayers.sparse import matvec, symmetric_matvec, transposed_matvec
 
 # Where the cone is flat a residual of 1e-16 can hide an error of 1e-10 in x, so two
 # steps are always made; a third only while the residual is more than rounding leaves.
 _ALWAYS, _STEPS = 2, 3
 _ROUNDING = 1e-14
 
-Pair = tuple[tf.Tensor, tf.Tensor]
 # From a complementary pair `(y, s)` and `(F1, F2)` to `(dx, dy)`.
 Direction = Callable[[Pair, Pair], Pair]
 
 
 def refined(
-    structure: ConeStructure,
-    data: ConeData,
-    solution: ConeSolution,
-    direction: Direction,
+    dims: ConeDims, problem: Matrices, solution: ConeSolution, direction: Direction
 ) -> ConeSolution:
     """The solution, closer where a step of Newton's method brings it closer."""
-    start = complementary_pair(structure.cones, solution.y, solution.s)
+    start = complementary_pair(dims, solution.y, solution.s)
     best = tuple(solution[:3])
 
     def residual(point):
-        return residuals(structure, data, solution.at(*point)).largest()
+        return residuals(problem, *point).largest()
 
     def not_done(step, _point, _best, best_residual):
         return (step < _ALWAYS) | tf.reduce_any(best_residual > _ROUNDING)
 
     def improve(step, point, best, best_residual):
-        point = _newton_step(structure, data, point, direction)
+        point = _newton_step(dims, problem, point, direction)
         new = residual(point)
         # An element that is done does not move: it must not depend on its neighbours.
         moving = (step < _ALWAYS) | (best_residual > _ROUNDING)
@@ -69,11 +66,11 @@ def refined(
     return solution.at(*best)
 
 
-def dense_direction(structure: ConeStructure, data: ConeData) -> Direction:
+def dense_direction(dims: ConeDims, problem: Matrices) -> Direction:
     """The Newton direction by dense factorization."""
 
     def direction(pair: Pair, F: Pair) -> Pair:
-        system = kkt_system(structure, data, *pair)
+        system = kkt_system(dims, problem, *pair)
         cone = system.cone
         right = -F[0], cone.values * cone.into(F[1][:, :, None])[:, :, 0]
         (dx, e), _ = system.solve(right, refinements=1)
@@ -83,15 +80,14 @@ def dense_direction(structure: ConeStructure, data: ConeData) -> Direction:
 
 
 def _newton_step(
-    structure: ConeStructure,
-    data: ConeData,
+    dims: ConeDims,
+    problem: Matrices,
     point: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
     direction: Direction,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     x, y, s = point
-    P, A = structure.P, structure.A
-    Px, Aty = symmetric_matvec(P, data.P, x), transposed_matvec(A, data.A, y)
-    F1, F2 = Px + Aty + data.q, data.b - matvec(A, data.A, x) - s
+    F1 = problem.P.times(x) + problem.A.transposed(y) + problem.q
+    F2 = problem.b - problem.A.times(x) - s
     dx, dy = direction((y, s), (F1, F2))
-    ds = F2 - matvec(A, data.A, dx)
-    return x + dx, *complementary_pair(structure.cones, y + dy, s + ds)
+    ds = F2 - problem.A.times(dx)
+    return x + dx, *complementary_pair(dims, y + dy, s + ds)

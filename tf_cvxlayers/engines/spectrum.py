@@ -48,6 +48,11 @@ class Spectrum(NamedTuple):
     values: tf.Tensor
     blocks: tuple[_Block, ...]
 
+    @property
+    def is_identity(self) -> bool:
+        """Whether the eigenbasis is the one that vectors come in."""
+        return all(block.basis is None for block in self.blocks)
+
     def into(self, matrix: tf.Tensor) -> tf.Tensor:
         """`U' M` for matrices `M [B, m, k]`."""
         return self._turned(matrix, transpose=True)
@@ -57,7 +62,7 @@ class Spectrum(NamedTuple):
         return self._turned(matrix, transpose=False)
 
     def _turned(self, matrix: tf.Tensor, transpose: bool) -> tf.Tensor:
-        if all(block.basis is None for block in self.blocks):
+        if self.is_identity:
             return matrix
         parts, start = [], 0
         for block in self.blocks:
