@@ -4,23 +4,21 @@ Only NumPy is imported here, because the driver and every worker, each in an
 environment of its own, read this file. How a workload is *stated* (in CVXPY, or by
 hand for a library that wants matrices) is the worker's side of the matter.
 
-An instance is built backwards from its answer, so the exact solution and the exact
-gradients are known without trusting any solver. What a library returns can then be
-called wrong, and not merely different from what another library returns.
+The exact solution and the exact gradients of an instance are known without trusting
+any solver, most often because it is built backwards from them. What a library returns
+can then be called wrong, and not merely different from what another library returns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-
-Arrays = dict[str, np.ndarray]
-
-#: Names in an instance, or an answer, that are not parameters of the problem.
-SOLUTION = "z"
-COTANGENT = "cotangent"
+from arrays import Arrays
+from programs import quadratic_programs, sudoku
+from projections import ellipsoid, relu, sparsemax
 
 
 @dataclass(frozen=True)
@@ -29,11 +27,13 @@ class Workload:
 
     ``parameters`` lists what is differentiated, in the order of the call. Those in
     ``shared`` have no batch axis: one value serves the whole batch, as the weights
-    of a layer do. ``make`` returns the instance and its exact answer.
+    of a layer do. ``form`` names the statement, which workloads of different sizes
+    have in common. ``make`` returns the instance and its exact answer.
     """
 
     name: str
     title: str
+    form: str
     parameters: tuple[str, ...]
     shared: tuple[str, ...]
     make: Callable[[np.random.Generator], tuple[Arrays, Arrays]]
@@ -43,109 +43,26 @@ class Workload:
         return self.make(np.random.default_rng(seed))
 
 
-def _relu(rng: np.random.Generator, batch: int = 300, units: int = 20):
-    """Return a ReLU layer's weights and samples, and what max(Wx + b, 0) gives.
-
-    Samples that bring some unit close to its kink are drawn again. The derivative
-    jumps there, so a library with an error of 1e-4 in z would be on the right side
-    by luck, and the table would report the luck.
-    """
-    weight = rng.normal(size=(units, units)) / np.sqrt(units)
-    bias = rng.normal(size=units)
-    samples = rng.normal(size=(8 * batch, units))
-    clear = np.abs(samples @ weight.T + bias).min(axis=1) > 1e-2
-    samples = samples[clear][:batch]
-    cotangent = rng.normal(size=(batch, units))
-
-    before = samples @ weight.T + bias
-    upstream = np.where(before > 0, cotangent, 0.0)
-    instance = {"W": weight, "b": bias, "x": samples, COTANGENT: cotangent}
-    answer = {
-        SOLUTION: np.maximum(before, 0.0),
-        "W": upstream.T @ samples,
-        "b": upstream.sum(axis=0),
-        "x": upstream @ weight,
-    }
-    return instance, answer
-
-
-def _quadratic_programs(
-    rng: np.random.Generator, batch: int, n: int, equalities: int, inequalities: int
-):
-    """Return OptNet's quadratic programs with known solutions and gradients.
-
-    Every inequality is, by the toss of a coin, active with a multiplier of at least
-    0.1 or inactive with a slack of at least 0.1; ``q``, ``b`` and ``h`` then follow
-    from the optimality conditions. No more than ``n - equalities`` are active, so
-    the multipliers are unique. The matrices are well conditioned: first-order
-    solvers are not put at a disadvantage by the choice of numbers.
-    """
-    root = np.eye(n) + 0.5 * rng.normal(size=(batch, n, n)) / np.sqrt(n)
-    A = rng.normal(size=(batch, equalities, n))
-    G = rng.normal(size=(batch, inequalities, n))
-    z = rng.normal(size=(batch, n))
-    nu = rng.normal(size=(batch, equalities))
-    active = rng.random(size=(batch, inequalities)) < 0.5
-    active &= np.cumsum(active, axis=1) <= n - equalities
-    margin = 0.1 + rng.random(size=(batch, inequalities))
-    lam = np.where(active, margin, 0.0)
-    slack = np.where(active, 0.0, margin)
-
-    hessian = _transpose(root) @ root
-    q = -_times(hessian, z) - _times(_transpose(A), nu) - _times(_transpose(G), lam)
-    cotangent = rng.normal(size=(batch, n))
-    instance = {
-        "Q_sqrt": root,
-        "q": q,
-        "A": A,
-        "b": _times(A, z),
-        "G": G,
-        "h": _times(G, z) + slack,
-        COTANGENT: cotangent,
-    }
-
-    # The derivative of the optimality conditions with the active set held fixed;
-    # a row of an inactive inequality is replaced by "its multiplier stays zero".
-    held = G * active[..., None]
-    size = n + equalities + inequalities
-    kkt = np.zeros((batch, size, size))
-    kkt[:, :n, :n] = hessian
-    rows = np.concatenate([A, held], axis=1)
-    kkt[:, n:, :n] = rows
-    kkt[:, :n, n:] = _transpose(rows)
-    idle = np.arange(n + equalities, size)
-    kkt[:, idle, idle] = np.where(active, 0.0, 1.0)
-    right = np.zeros((batch, size, 1))
-    right[:, :n, 0] = -cotangent
-    step = np.linalg.solve(kkt, right)[..., 0]
-    dz, dnu, dlam = np.split(step, [n, n + equalities], axis=1)
-
-    answer = {
-        SOLUTION: z,
-        "Q_sqrt": _outer(_times(root, z), dz) + _outer(_times(root, dz), z),
-        "q": dz,
-        "A": _outer(nu, dz) + _outer(dnu, z),
-        "b": -dnu,
-        "G": _outer(lam, dz) + _outer(dlam, z),
-        "h": -dlam,
-    }
-    return instance, answer
-
-
-def _transpose(matrices: np.ndarray) -> np.ndarray:
-    return np.swapaxes(matrices, -1, -2)
-
-
-def _times(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    return (matrices @ vectors[..., None])[..., 0]
-
-
-def _outer(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    return left[..., :, None] * right[..., None, :]
-
-
-def _optnet(rng: np.random.Generator):
-    return _quadratic_programs(rng, batch=128, n=10, equalities=5, inequalities=5)
+def _quadratic(
+    name: str, batch: int, n: int, equalities: int, inequalities: int
+) -> Workload:
+    """Return a workload of OptNet's quadratic programs, in a size."""
+    sides = ["no equalities" if not equalities else f"{equalities} equalities"]
+    sides.append(f"{inequalities} inequalities")
+    return Workload(
+        name=name,
+        title=f"OptNet QP: batch {batch}, n={n}, {', '.join(sides)}",
+        form="quadratic",
+        parameters=("Q_sqrt", "q", *("A", "b")[: 2 * bool(equalities)], "G", "h"),
+        shared=(),
+        make=partial(
+            quadratic_programs,
+            batch=batch,
+            n=n,
+            equalities=equalities,
+            inequalities=inequalities,
+        ),
+    )
 
 
 WORKLOADS = {
@@ -154,16 +71,38 @@ WORKLOADS = {
         Workload(
             name="relu",
             title="ReLU layer as a problem: 20 units, 300 samples, W and b shared",
+            form="relu",
             parameters=("W", "b", "x"),
             shared=("W", "b"),
-            make=_relu,
+            make=relu,
+        ),
+        _quadratic("optnet", batch=128, n=10, equalities=5, inequalities=5),
+        _quadratic("optnet_one", batch=1, n=10, equalities=5, inequalities=5),
+        _quadratic("optnet_64", batch=128, n=64, equalities=40, inequalities=64),
+        _quadratic("dense_128", batch=128, n=128, equalities=0, inequalities=128),
+        Workload(
+            name="sudoku",
+            title="Sudoku's QP: batch 150, n=64, 40 equalities (shared), bounds",
+            form="sudoku",
+            parameters=("A", "b", "q"),
+            shared=("A", "b"),
+            make=sudoku,
         ),
         Workload(
-            name="optnet",
-            title="OptNet QP: batch 128, n=10, 5 equalities, 5 inequalities",
-            parameters=("Q_sqrt", "q", "A", "b", "G", "h"),
+            name="sparsemax",
+            title="Sparsemax: batch 128, n=10",
+            form="sparsemax",
+            parameters=("x",),
             shared=(),
-            make=_optnet,
+            make=sparsemax,
+        ),
+        Workload(
+            name="ellipsoid",
+            title="Projection on an ellipsoid: batch 128, n=4, A and c shared",
+            form="ellipsoid",
+            parameters=("A", "c", "x"),
+            shared=("A", "c"),
+            make=ellipsoid,
         ),
     )
 }

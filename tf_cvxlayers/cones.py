@@ -67,6 +67,11 @@ class ConeDims:
         """The kinds of cones that occur."""
         return frozenset(kind for kind, _, _ in self.blocks)
 
+    @property
+    def is_polyhedral(self) -> bool:
+        """Whether the cone has flat sides only."""
+        return self.kinds <= {ZERO, NONNEGATIVE}
+
     def describe(self) -> str:
         """The cones in words."""
         counts = [

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_cvxlayers import cones
 from tf_cvxlayers.program import ConeData, ConeStructure, Pattern
 from tf_cvxlayers.sparse import (
     matvec,
@@ -53,6 +52,10 @@ class Symmetric(NamedTuple):
         if self.dense is None:
             return other.plus(self)
         return Symmetric(None, self.dense + tf.linalg.diag(other.diagonal))
+
+    def batch(self) -> int | None:
+        """The size of the batch axis, None where it is unknown."""
+        return (self.dense if self.diagonal is None else self.diagonal).shape[0]
 
     def largest(self) -> tf.Tensor:
         """The largest absolute value, `[B, 1]`."""
@@ -179,6 +182,10 @@ class Rows(NamedTuple):
             result = other if result is None else result.plus(other)
         return result
 
+    def batch(self) -> int | None:
+        """The size of the batch axis, None where it is unknown."""
+        return (self.bounds if self.general is None else self.general).shape[0]
+
     def row_norms(self) -> tf.Tensor:
         """The squared norm of each row, `[B, m]`."""
         parts = []
@@ -298,7 +305,7 @@ def _rows(structure: ConeStructure, values: tf.Tensor) -> Rows:
     counts = np.bincount(pattern.rows, minlength=structure.m)
     bounds = np.flatnonzero(counts == 1)
     few = bounds.size < max(1, min(_FEW_BOUNDS, structure.m))
-    if few or not structure.cones.kinds <= {cones.ZERO, cones.NONNEGATIVE}:
+    if few or not structure.cones.is_polyhedral:
         return all_general(to_dense(pattern, values))
     is_bound = np.isin(pattern.rows, bounds)
     entries = np.flatnonzero(is_bound)

@@ -163,7 +163,8 @@ class Diffcp(Engine):
         else:
             problem = sparse_matrices(structure, data)
             direction = self._sparse_direction(structure, data)
-        return refined(structure.cones, problem, ConeSolution(*outputs), direction)
+        solution = ConeSolution(*outputs)
+        return refined(structure.cones, problem, solution, direction)[0]
 
     def _sparse_direction(self, structure: ConeStructure, data: ConeData) -> Direction:
         """The Newton direction by sparse factorization."""

@@ -24,9 +24,9 @@ from tf_cvxlayers.matrices import Matrices
 from tf_cvxlayers.program import ConeSolution
 from tf_cvxlayers.residuals import residuals
 
-# Where the cone is flat a residual of 1e-16 can hide an error of 1e-10 in x, so two
-# steps are always made; a third only while the residual is more than rounding leaves.
-_ALWAYS, _STEPS = 2, 3
+# Steps are made while the residual is more than rounding leaves, and one at least. Where
+# a cone is curved a residual of 1e-16 can hide an error of 1e-10 in x: two at least.
+_STEPS = 3
 _ROUNDING = 1e-14
 
 # From a complementary pair `(y, s)` and `(F1, F2)` to `(dx, dy)`.
@@ -35,8 +35,10 @@ Direction = Callable[[Pair, Pair], Pair]
 
 def refined(
     dims: ConeDims, problem: Matrices, solution: ConeSolution, direction: Direction
-) -> ConeSolution:
-    """The solution, closer where a step of Newton's method brings it closer."""
+) -> tuple[ConeSolution, tf.Tensor]:
+    """The solution, closer where a step of Newton's method brings it closer; and its
+    largest relative residual, `[B]`."""
+    always = 1 if dims.is_polyhedral else 2
     start = complementary_pair(dims, solution.y, solution.s)
     best = tuple(solution[:3])
 
@@ -44,26 +46,26 @@ def refined(
         return residuals(problem, *point).largest()
 
     def not_done(step, _point, _best, best_residual):
-        return (step < _ALWAYS) | tf.reduce_any(best_residual > _ROUNDING)
+        return (step < always) | tf.reduce_any(best_residual > _ROUNDING)
 
     def improve(step, point, best, best_residual):
         point = _newton_step(dims, problem, point, direction)
         new = residual(point)
         # An element that is done does not move: it must not depend on its neighbours.
-        moving = (step < _ALWAYS) | (best_residual > _ROUNDING)
+        moving = (step < always) | (best_residual > _ROUNDING)
         better = moving & (new <= tf.maximum(best_residual, _ROUNDING))
         best = tuple(
             tf.where(better[:, None], *pair) for pair in zip(point, best, strict=True)
         )
         return step + 1, point, best, tf.where(better, new, best_residual)
 
-    _, _, best, _ = tf.while_loop(
+    _, _, best, residual_of_best = tf.while_loop(
         not_done,
         improve,
         (0, (solution.x, *start), best, residual(best)),
         maximum_iterations=_STEPS,
     )
-    return solution.at(*best)
+    return solution.at(*best), residual_of_best
 
 
 def dense_direction(dims: ConeDims, problem: Matrices) -> Direction:

@@ -2,11 +2,16 @@
 
 from tf_cvxlayers.engines.base import Engine
 from tf_cvxlayers.engines.diffcp import Diffcp
+from tf_cvxlayers.engines.interior_point import InteriorPoint
 from tf_cvxlayers.errors import ProblemError
 from tf_cvxlayers.program import ConeStructure
 
 # In order of preference; the first that accepts the program is taken.
-_CANDIDATES: tuple[Engine, ...] = (Diffcp(), Diffcp(solver="scs"))
+_CANDIDATES: tuple[Engine, ...] = (
+    InteriorPoint(),
+    Diffcp(),
+    Diffcp(solver="scs"),
+)
 
 
 def choose_engine(wanted: str | Engine, structure: ConeStructure) -> Engine:

@@ -1,0 +1,291 @@
+"""The symmetric cones of the interior-point method, in their Jordan algebra.
+
+For rows in the nonnegative orthant `u o v` is the product entry by entry; for a
+second-order cone, with `u = (u0, u1)`,
+
+    u o v = (u'v, u0 v1 + v0 u1),     e = (1, 0),     |u|_J^2 = u0^2 - u1'u1
+
+(Vandenberghe, "The CVXOPT linear and quadratic cone program solvers", 2010, section 4).
+The Nesterov-Todd scaling of a pair `(s, z)` in the interior is the matrix `W` with
+`W z = W^-1 s = lambda` (his equations 23 and 24); in scaled coordinates both are the
+same point, and steps, products and the boundary are seen from there.
+"""
+
+import dataclasses
+import functools
+import itertools
+from typing import NamedTuple, Protocol
+
+import tensorflow as tf
+
+from tf_cvxlayers.cones import ConeDims
+from tf_cvxlayers.matrices import Rows, all_general
+
+
+class Scaling(Protocol):
+    """The Nesterov-Todd scaling of a batch, and what is seen from its point.
+
+    Attributes:
+        point: `lambda`.
+    """
+
+    point: tf.Tensor
+
+    def times(self, v: tf.Tensor) -> tf.Tensor:
+        """`W v`."""
+
+    def inverse(self, v: tf.Tensor) -> tf.Tensor:
+        """`W^-1 v`."""
+
+    def inverse_rows(self, matrix: Rows) -> Rows:
+        """`W^-1 A`."""
+
+    def product(self, u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
+        """`u o v`."""
+
+    def divide(self, v: tf.Tensor) -> tf.Tensor:
+        """The `u` with `lambda o u = v`."""
+
+    def steepness(self, d: tf.Tensor) -> tf.Tensor:
+        """The `t` such that `lambda + d / t` is on the boundary, `[B, 1]`; not positive
+        where `d` points to the inside."""
+
+
+class OrthantScaling(NamedTuple):
+    """`W = diag(w)`, `w = sqrt(s / z)`."""
+
+    point: tf.Tensor
+    w: tf.Tensor
+    w_inverse: tf.Tensor
+
+    def times(self, v):
+        return self.w * v
+
+    def inverse(self, v):
+        # Vectors are [B, rows], the columns of a matrix [B, columns, rows].
+        return (self.w_inverse if len(v.shape) == 2 else self.w_inverse[:, None]) * v
+
+    def inverse_rows(self, matrix):
+        return matrix.scaled(self.w_inverse)
+
+    def product(self, u, v):
+        return u * v
+
+    def divide(self, v):
+        return v / self.point
+
+    def steepness(self, d):
+        return tf.reduce_max(-d / self.point, axis=1, keepdims=True)
+
+
+class SecondOrderScaling(NamedTuple):
+    """`W = eta [w0, w1'; w1, I + w1 w1' / (1 + w0)]` for cones of one size.
+
+    All vectors are `[B, cones * size]`; inside, `[B, cones, size]`.
+    """
+
+    point: tf.Tensor
+    eta: tf.Tensor
+    w0: tf.Tensor
+    w1: tf.Tensor
+    size: int
+
+    def times(self, v):
+        v0, v1 = self._parts(v)
+        along = _dot(self.w1, v1)
+        tail = v1 + (v0 + along / (1.0 + self.w0)) * self.w1
+        top = self.w0 * v0 + along
+        return _flat(self.eta * tf.concat([top, tail], axis=-1))
+
+    def inverse(self, v):
+        # Vectors are [B, rows], the columns of a matrix [B, columns, rows].
+        eta, w0, w1 = (
+            part if len(v.shape) == 2 else part[:, None]
+            for part in (self.eta, self.w0, self.w1)
+        )
+        v0, v1 = self._parts(v)
+        along = _dot(w1, v1)
+        tail = v1 + (along / (1.0 + w0) - v0) * w1
+        return _flat(tf.concat([w0 * v0 - along, tail], axis=-1) / eta)
+
+    def inverse_rows(self, matrix):
+        columns = tf.linalg.matrix_transpose(matrix.general)
+        return all_general(tf.linalg.matrix_transpose(self.inverse(columns)))
+
+    def product(self, u, v):
+        (u0, u1), (v0, v1) = self._parts(u), self._parts(v)
+        return _flat(tf.concat([u0 * v0 + _dot(u1, v1), u0 * v1 + v0 * u1], axis=-1))
+
+    def divide(self, v):
+        (p0, p1), (v0, v1) = self._parts(self.point), self._parts(v)
+        top = (p0 * v0 - _dot(p1, v1)) / _determinant(p0, p1)
+        return _flat(tf.concat([top, (v1 - top * p1) / p0], axis=-1))
+
+    def steepness(self, d):
+        (p0, p1), (d0, d1) = self._parts(self.point), self._parts(d)
+        root = tf.sqrt(_determinant(p0, p1))
+        p0, p1 = p0 / root, p1 / root
+        r0 = (p0 * d0 - _dot(p1, d1)) / root
+        r1 = (d1 / root) - (r0 + d0 / root) / (p0 + 1.0) * p1
+        return tf.reduce_max(_norm(r1) - r0, axis=-2)
+
+    def _parts(self, v):
+        return _parts(v, self.size)
+
+
+class ProductScaling(NamedTuple):
+    """The scalings of several blocks of rows."""
+
+    blocks: tuple[Scaling, ...]
+    rows: tuple[int, ...]
+
+    @property
+    def point(self):
+        return tf.concat([block.point for block in self.blocks], axis=1)
+
+    def times(self, v):
+        return self._each("times", v)
+
+    def inverse(self, v):
+        return self._each("inverse", v)
+
+    def inverse_rows(self, matrix):
+        columns = tf.linalg.matrix_transpose(matrix.general)
+        return all_general(tf.linalg.matrix_transpose(self.inverse(columns)))
+
+    def product(self, u, v):
+        return self._each("product", u, v)
+
+    def divide(self, v):
+        return self._each("divide", v)
+
+    def steepness(self, d):
+        parts = tf.split(d, self.rows, axis=1)
+        return functools.reduce(
+            tf.maximum,
+            [b.steepness(part) for b, part in zip(self.blocks, parts, strict=True)],
+        )
+
+    def _each(self, name, *vectors):
+        parts = zip(*(tf.split(v, self.rows, axis=-1) for v in vectors), strict=True)
+        return tf.concat(
+            [
+                getattr(block, name)(*own)
+                for block, own in zip(self.blocks, parts, strict=True)
+            ],
+            axis=-1,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class SymmetricCone:
+    """A product of the orthant and second-order cones; those of one size follow one
+    another."""
+
+    orthant: int
+    second_order: tuple[int, ...]
+
+    @classmethod
+    def of(cls, dims: ConeDims) -> "SymmetricCone":
+        """The cone of a program without equalities."""
+        return cls(dims.nonnegative, dims.second_order)
+
+    @property
+    def size(self) -> int:
+        """The number of rows."""
+        return self.orthant + sum(self.second_order)
+
+    @property
+    def degree(self) -> int:
+        """What `s'z` is divided by to give the mean complementarity."""
+        return self.orthant + len(self.second_order)
+
+    @functools.cached_property
+    def _groups(self) -> list[tuple[int, int]]:
+        """How many second-order cones of which size, in order."""
+        return [(len(list(same)), size) for size, same in itertools.groupby(
+            self.second_order
+        )]
+
+    @functools.cached_property
+    def identity(self) -> list[float]:
+        """The identity `e` of the algebra."""
+        tails = [[1.0] + [0.0] * (size - 1) for size in self.second_order]
+        return [1.0] * self.orthant + list(itertools.chain(*tails))
+
+    def distance(self, v: tf.Tensor) -> tf.Tensor:
+        """How far outside `v` is: the least `t` with `v + t e` in the cone, `[B, 1]`."""
+        parts = []
+        if self.orthant:
+            parts.append(-v[:, : self.orthant])
+        start = self.orthant
+        for count, size in self._groups:
+            v0, v1 = _parts(v[:, start : start + count * size], size)
+            parts.append((_norm(v1) - v0)[:, :, 0])
+            start += count * size
+        return tf.reduce_max(tf.concat(parts, axis=1), axis=1, keepdims=True)
+
+    def scaling(self, s: tf.Tensor, z: tf.Tensor) -> Scaling:
+        """The scaling at `s, z [B, rows]`, both in the interior."""
+        blocks: list[Scaling] = []
+        rows: list[int] = []
+        if self.orthant:
+            blocks.append(_orthant(s[:, : self.orthant], z[:, : self.orthant]))
+            rows.append(self.orthant)
+        start = self.orthant
+        for count, size in self._groups:
+            stop = start + count * size
+            blocks.append(_second_order(s[:, start:stop], z[:, start:stop], size))
+            rows.append(count * size)
+            start = stop
+        if len(blocks) == 1:
+            return blocks[0]
+        return ProductScaling(tuple(blocks), tuple(rows))
+
+
+def _orthant(s: tf.Tensor, z: tf.Tensor) -> OrthantScaling:
+    root_s, root_z = tf.sqrt(s), tf.sqrt(z)
+    return OrthantScaling(root_s * root_z, root_s / root_z, root_z / root_s)
+
+
+def _second_order(s: tf.Tensor, z: tf.Tensor, size: int) -> SecondOrderScaling:
+    """Vandenberghe's section 4.1: `w = (s~ + J z~) / (2 gamma)` for the normalized `s~`
+    and `z~`."""
+    (s0, s1), (z0, z1) = _parts(s, size), _parts(z, size)
+    s_root, z_root = tf.sqrt(_determinant(s0, s1)), tf.sqrt(_determinant(z0, z1))
+    s0, s1, z0, z1 = s0 / s_root, s1 / s_root, z0 / z_root, z1 / z_root
+    double_gamma = tf.sqrt(2.0 * (1.0 + s0 * z0 + _dot(s1, z1)))
+    w0, w1 = (s0 + z0) / double_gamma, (s1 - z1) / double_gamma
+    eta = tf.sqrt(s_root / z_root)
+    scaling = SecondOrderScaling(z, eta, w0, w1, size)
+    return scaling._replace(point=scaling.times(z))
+
+
+def _parts(v: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The heads `[..., cones, 1]` and the tails `[..., cones, size - 1]`."""
+    shape = tf.concat([tf.shape(v)[:-1], [v.shape[-1] // size, size]], axis=0)
+    cones = tf.ensure_shape(
+        tf.reshape(v, shape), [*v.shape[:-1], v.shape[-1] // size, size]
+    )
+    return cones[..., :1], cones[..., 1:]
+
+
+def _flat(cones: tf.Tensor) -> tf.Tensor:
+    rows = cones.shape[-2] * cones.shape[-1]
+    flat = tf.reshape(cones, tf.concat([tf.shape(cones)[:-2], [rows]], axis=0))
+    flat.set_shape([*cones.shape[:-2], rows])
+    return flat
+
+
+def _dot(u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(u * v, axis=-1, keepdims=True)
+
+
+def _norm(u: tf.Tensor) -> tf.Tensor:
+    return tf.sqrt(_dot(u, u))
+
+
+def _determinant(u0: tf.Tensor, u1: tf.Tensor) -> tf.Tensor:
+    """`u0^2 - u1'u1`, without cancellation."""
+    size = _norm(u1)
+    return (u0 - size) * (u0 + size)

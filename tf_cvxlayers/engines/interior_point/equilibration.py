@@ -1,0 +1,70 @@
+"""Units for variables and rows in which the entries of the matrices are near one.
+
+Ruiz' iteration ("A scaling algorithm to equilibrate both rows and columns norms in
+matrices", 2001): every row and column of `[P, A'; A, 0]` is divided by the square root
+of its largest entry. The units are powers of two, so nothing is rounded. With
+
+    x = d x',   y = e y',   s = s' / e,
+
+the program in the new units has `P' = d P d`, `q' = d q`, `A' = e A d`, `b' = e b`.
+Rows of one second-order cone have one unit.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_cvxlayers.cones import SECOND_ORDER, ConeDims
+from tf_cvxlayers.matrices import Matrices
+
+_PASSES = 2
+
+
+class Units(NamedTuple):
+    """The units of variables, `d [1 or B, n]`, and of rows, `e [1 or B, m]`."""
+
+    d: tf.Tensor
+    e: tf.Tensor
+
+
+def equilibrated(dims: ConeDims, problem: Matrices) -> tuple[Matrices, Units]:
+    """The program in new units."""
+    P, q, A, b = problem
+    # A matrix that is shared by the batch stays so, and P has no say then.
+    with_P = A.batch() != 1 or P.batch() == 1
+    d, e = tf.ones([1, q.shape[1]], q.dtype), tf.ones([1, b.shape[1]], b.dtype)
+    for _ in range(_PASSES):
+        columns = A.column_largest()
+        if with_P:
+            columns = tf.maximum(columns, P.column_largest())
+        new_d, new_e = _unit(columns), _unit(_by_cone(dims, A.row_largest()))
+        P, A = P.scaled(new_d), A.scaled(new_e, new_d)
+        d, e = d * new_d, e * new_e
+    return Matrices(P, d * q, A, e * b), Units(d, e)
+
+
+def _by_cone(dims: ConeDims, rows: tf.Tensor) -> tf.Tensor:
+    """The largest among the rows of each second-order cone, for each of them."""
+    if not dims.second_order:
+        return rows
+    parts, start = [], 0
+    for kind, size, _ in dims.blocks:
+        part = rows[:, start : start + size]
+        if kind == SECOND_ORDER:
+            largest = tf.reduce_max(part, axis=1, keepdims=True)
+            part = largest * tf.ones([1, size], rows.dtype)
+        parts.append(part)
+        start += size
+    return tf.concat(parts, axis=1)
+
+
+_EXPONENT = np.uint64(0x7FF0000000000000).astype(np.int64)
+
+
+def _unit(largest: tf.Tensor) -> tf.Tensor:
+    """A power of two near `1 / sqrt(largest)`; one where there is nothing."""
+    root = tf.math.rsqrt(largest)
+    bits = tf.bitwise.bitwise_and(tf.bitcast(root, tf.int64), _EXPONENT)
+    power = tf.bitcast(bits, root.dtype)
+    return tf.where((largest > 0) & tf.math.is_finite(largest), power, 1.0)

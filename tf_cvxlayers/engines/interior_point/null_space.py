@@ -1,0 +1,151 @@
+"""Equalities eliminated: what is left to choose is a point of their null space.
+
+With `A x = b` for the equalities, `G x + s = h` for the rest, and the factorization
+`A' = [Q1, N] [R; 0]`,
+
+    x = x0 + N w,      x0 = Q1 R^-T b,
+
+the program in `w` has `P^ = N'P N`, `q^ = N'(P x0 + q)`, `G^ = G N`, `h^ = h - G x0`,
+and the multipliers of the equalities are `-R^-1 Q1'(P x + q + G'z)` (Nocedal and
+Wright, "Numerical optimization", 2006, section 16.2). `N` has orthonormal columns, so
+nothing gets worse conditioned, and every iteration works in `n - p` variables.
+
+Where equalities depend on one another, `R` is singular. Such elements are solved with
+the projector onto the null space in the place of `N`, from singular values, and a term
+in the objective that keeps `w` in it.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tf_cvxlayers.errors import Status
+from tf_cvxlayers.matrices import Matrices, Rows, Symmetric, all_general
+
+# Relative to the largest, what counts as zero in R, and among the singular values.
+_DEPENDENT = 1e-9
+# Relative residual above which equalities contradict one another.
+_CONTRADICTION = 1e-8
+
+# Solves a program without equalities: x, z, s, status, iterations.
+Solver = Callable[[Matrices], tuple[tf.Tensor, ...]]
+
+
+class _Basis(NamedTuple):
+    """`N [B, n, k]`; the pseudo-inverse of `A'`; what keeps `w` in the null space."""
+
+    N: tf.Tensor
+    least_squares: Callable[[tf.Tensor], tf.Tensor]
+    multipliers: Callable[[tf.Tensor], tf.Tensor]
+    penalty: tf.Tensor | None
+
+
+def solve_in_null_space(
+    problem: Matrices, equalities: int, solver: Solver
+) -> tuple[tf.Tensor, ...]:
+    """The solution of a program whose first rows are equalities, by a solver of programs
+    that have none."""
+    n, p = problem.q.shape[1], equalities
+    dense = problem.A.dense()
+    A, G = dense[:, :p], all_general(dense[:, p:])
+    b, h = problem.b[:, :p], problem.b[:, p:]
+
+    def through(basis: _Basis):
+        N = basis.N
+        x0 = basis.least_squares(b)
+        offset = tf.linalg.matvec(A, x0) - b
+        PN = _times(problem.P, N)
+        P = tf.matmul(N, PN, transpose_a=True)
+        if basis.penalty is not None:
+            P = P + basis.penalty * tf.maximum(_largest(P), 1.0)
+        reduced = Matrices(
+            Symmetric(None, P),
+            tf.linalg.matvec(N, problem.P.times(x0) + problem.q, transpose_a=True),
+            all_general(tf.matmul(G.general, N)),
+            h - G.times(x0),
+        )
+        w, z, s, status, iterations = solver(reduced)
+        x = x0 + tf.linalg.matvec(N, w)
+        gradient = problem.P.times(x) + problem.q + G.transposed(z)
+        y = basis.multipliers(-gradient)
+        size = 1.0 + tf.reduce_max(tf.abs(b), axis=1) + tf.reduce_max(tf.abs(x0), 1)
+        false = tf.reduce_max(tf.abs(offset), axis=1) > _CONTRADICTION * size
+        status = tf.where(false, Status.PRIMAL_INFEASIBLE, status)
+        return (
+            x,
+            tf.concat([y, z], axis=1),
+            tf.concat([tf.zeros_like(y), s], axis=1),
+            status,
+            iterations,
+        )
+
+    if p >= n:
+        return through(_from_singular_values(A))
+    Q, R = tf.linalg.qr(tf.linalg.matrix_transpose(A), full_matrices=True)
+    R = R[:, :p]
+    diagonal = tf.abs(tf.linalg.diag_part(R))
+    least = tf.reduce_min(diagonal, axis=1)
+    dependent = least <= _DEPENDENT * tf.reduce_max(diagonal, axis=1)
+    # For dependent elements any R that is not singular will do: they are replaced.
+    R = tf.where(dependent[:, None, None], tf.eye(p, dtype=R.dtype), R)
+    found = through(_from_qr(Q, R, p))
+
+    def repaired():
+        other = through(_from_singular_values(A))
+        return tuple(
+            tf.where(tf.reshape(dependent, [-1] + [1] * (new.shape.rank - 1)), new, old)
+            for new, old in zip(other, found, strict=True)
+        )
+
+    return tf.cond(tf.reduce_any(dependent), repaired, lambda: found)
+
+
+def _from_qr(Q: tf.Tensor, R: tf.Tensor, p: int) -> _Basis:
+    Q1, N = Q[:, :, :p], Q[:, :, p:]
+
+    def least_squares(b):
+        u = _triangular(R, b, adjoint=True)
+        return tf.linalg.matvec(Q1, u)
+
+    def multipliers(g):
+        return _triangular(R, tf.linalg.matvec(Q1, g, transpose_a=True), adjoint=False)
+
+    return _Basis(N, least_squares, multipliers, None)
+
+
+def _from_singular_values(A: tf.Tensor) -> _Basis:
+    values, U, V = tf.linalg.svd(A)
+    kept = values > _DEPENDENT * tf.reduce_max(values, axis=1, keepdims=True)
+    inverse = tf.where(kept, 1.0 / tf.where(kept, values, 1.0), 0.0)
+    V = V * tf.cast(kept, A.dtype)[:, None, :]
+    outside = tf.matmul(V, V, transpose_b=True)
+    N = tf.eye(A.shape[2], dtype=A.dtype) - outside
+
+    def least_squares(b):
+        u = inverse * tf.linalg.matvec(U, b, transpose_a=True)
+        return tf.linalg.matvec(V, u)
+
+    def multipliers(g):
+        u = inverse * tf.linalg.matvec(V, g, transpose_a=True)
+        return tf.linalg.matvec(U, u)
+
+    return _Basis(N, least_squares, multipliers, outside)
+
+
+def _times(P: Symmetric, N: tf.Tensor) -> tf.Tensor:
+    if P.diagonal is not None:
+        return P.diagonal[:, :, None] * N
+    return tf.matmul(P.dense, N)
+
+
+def _triangular(R: tf.Tensor, v: tf.Tensor, adjoint: bool) -> tf.Tensor:
+    batch = tf.broadcast_dynamic_shape(tf.shape(R)[:1], tf.shape(v)[:1])
+    R = tf.broadcast_to(R, tf.concat([batch, R.shape[1:]], axis=0))
+    v = tf.broadcast_to(v, tf.concat([batch, v.shape[1:]], axis=0))
+    solved = tf.linalg.triangular_solve(R, v[:, :, None], lower=False, adjoint=adjoint)
+    return solved[:, :, 0]
+
+
+def _largest(P: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_max(tf.abs(P), axis=[1, 2], keepdims=True)
