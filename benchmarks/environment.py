@@ -20,10 +20,20 @@ VIRTUAL_ENVIRONMENT = HERE / ".venv-peers"
 INSTALLED = VIRTUAL_ENVIRONMENT / "installed.txt"
 
 
+#: A comment on a pin: what it requires is not installed with it.
+ALONE = "# --no-deps"
+
+
 def requirements() -> list[str]:
-    """Return the pinned peers, in the order of the file."""
+    """Return the lines of the pinned peers, in the order of the file."""
     lines = REQUIREMENTS.read_text().splitlines()
     return [line for line in lines if line and not line.startswith("#")]
+
+
+def pip_arguments(line: str) -> list[str]:
+    """Return what pip is told to install one line of the requirements."""
+    pin = line.partition("#")[0].strip()
+    return ["--no-deps", pin] if ALONE in line else [pin]
 
 
 def peers_python(existing: str | None = None) -> str:
@@ -37,11 +47,13 @@ def peers_python(existing: str | None = None) -> str:
     scripts = "Scripts" if os.name == "nt" else "bin"
     python = VIRTUAL_ENVIRONMENT / scripts / "python"
     if not INSTALLED.exists() or INSTALLED.read_text().splitlines() != pins:
-        print(f"Making {VIRTUAL_ENVIRONMENT}: {', '.join(pins)}", file=sys.stderr)
+        names = ", ".join(pip_arguments(pin)[-1] for pin in pins)
+        print(f"Making {VIRTUAL_ENVIRONMENT}: {names}", file=sys.stderr)
         make = [sys.executable, "-m", "venv", "--clear", str(VIRTUAL_ENVIRONMENT)]
         subprocess.run(make, check=True)
         for pin in pins:
-            install = [str(python), "-m", "pip", "install", "--quiet", pin]
+            install = [str(python), "-m", "pip", "install", "--quiet"]
+            install += pip_arguments(pin)
             subprocess.run(install, check=True, stdout=sys.stderr)
         INSTALLED.write_text("\n".join(pins) + "\n")
     return str(python)

@@ -1,7 +1,7 @@
 """The workloads stated in CVXPY, for every library that takes a CVXPY problem.
 
 One statement serves all of them, so nobody is timed on a friendlier form. Sizes are
-read off the instance, so a second workload of the same kind needs no second problem.
+read off the instance, so workloads of the same form need no problem of their own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import cvxpy as cp
 import numpy as np
+from programs import SUDOKU_WEIGHT
+from workloads import WORKLOADS
 
 
 class Statement(NamedTuple):
@@ -38,25 +40,62 @@ def _relu(shapes: Mapping[str, tuple[int, ...]]) -> Statement:
     return Statement(problem, {"W": weight, "b": bias, "x": x}, z)
 
 
-def _optnet(shapes: Mapping[str, tuple[int, ...]]) -> Statement:
-    """State OptNet's quadratic program with all six of its parameters."""
+def _quadratic(shapes: Mapping[str, tuple[int, ...]]) -> Statement:
+    """State OptNet's quadratic program, all of its four or six parameters fed."""
     names = ("Q_sqrt", "q", "A", "b", "G", "h")
-    fed = {name: cp.Parameter(shapes[name][1:], name=name) for name in names}
+    fed = {
+        name: cp.Parameter(shapes[name][1:], name=name)
+        for name in names
+        if name in shapes
+    }
     z = cp.Variable(shapes["q"][1], name="z")
     objective = cp.Minimize(0.5 * cp.sum_squares(fed["Q_sqrt"] @ z) + fed["q"] @ z)
-    constraints = [fed["A"] @ z == fed["b"], fed["G"] @ z <= fed["h"]]
+    constraints = [fed["G"] @ z <= fed["h"]]
+    if "A" in fed:
+        constraints.insert(0, fed["A"] @ z == fed["b"])
     return Statement(cp.Problem(objective, constraints), fed, z)
 
 
-_STATEMENTS = {"relu": _relu, "optnet": _optnet}
+def _sudoku(shapes: Mapping[str, tuple[int, ...]]) -> Statement:
+    """State OptNet's layer for Sudokus: nearly a linear program, over z >= 0."""
+    A = cp.Parameter(shapes["A"], name="A")
+    b = cp.Parameter(shapes["b"], name="b")
+    q = cp.Parameter(shapes["q"][1], name="q")
+    z = cp.Variable(shapes["q"][1], name="z")
+    objective = cp.Minimize(0.5 * SUDOKU_WEIGHT * cp.sum_squares(z) + q @ z)
+    problem = cp.Problem(objective, [A @ z == b, z >= 0])
+    return Statement(problem, {"A": A, "b": b, "q": q}, z)
 
 
-def names() -> list[str]:
-    """Return the names of the workloads that are stated here."""
-    return list(_STATEMENTS)
+def _sparsemax(shapes: Mapping[str, tuple[int, ...]]) -> Statement:
+    """State the projection on the simplex."""
+    x = cp.Parameter(shapes["x"][1], name="x")
+    z = cp.Variable(shapes["x"][1], name="z")
+    objective = cp.Minimize(cp.sum_squares(z - x))
+    return Statement(cp.Problem(objective, [cp.sum(z) == 1, z >= 0]), {"x": x}, z)
+
+
+def _ellipsoid(shapes: Mapping[str, tuple[int, ...]]) -> Statement:
+    """State the projection on ||Az + c|| <= 1."""
+    A = cp.Parameter(shapes["A"], name="A")
+    c = cp.Parameter(shapes["c"], name="c")
+    x = cp.Parameter(shapes["x"][1], name="x")
+    z = cp.Variable(shapes["x"][1], name="z")
+    objective = cp.Minimize(0.5 * cp.sum_squares(x - z))
+    problem = cp.Problem(objective, [cp.norm(A @ z + c) <= 1])
+    return Statement(problem, {"A": A, "c": c, "x": x}, z)
+
+
+_STATEMENTS = {
+    "relu": _relu,
+    "quadratic": _quadratic,
+    "sudoku": _sudoku,
+    "sparsemax": _sparsemax,
+    "ellipsoid": _ellipsoid,
+}
 
 
 def state(workload: str, instance: Mapping[str, np.ndarray]) -> Statement:
     """Return a workload as a CVXPY problem of the size of the instance."""
     shapes = {name: value.shape for name, value in instance.items()}
-    return _STATEMENTS[workload](shapes)
+    return _STATEMENTS[WORKLOADS[workload].form](shapes)

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -23,12 +23,14 @@ Step = Callable[[], dict[str, np.ndarray]]
 
 
 class Library(Protocol):
-    """What a worker has to say about the library it brings."""
+    """What a worker has to say about the library it brings.
+
+    ``variants`` has, for each way of calling the library, the workloads it can do.
+    """
 
     name: str
     version: str
-    variants: tuple[str, ...]
-    workloads: tuple[str, ...]
+    variants: Mapping[str, Iterable[str]]
 
     def prepare(
         self, workload: str, variant: str, instance: dict[str, np.ndarray]
@@ -64,8 +66,7 @@ def _hello(library: Library, steps: dict) -> dict:
     return {
         "name": library.name,
         "version": library.version,
-        "variants": list(library.variants),
-        "workloads": list(library.workloads),
+        "variants": {name: list(able) for name, able in library.variants.items()},
     }
 
 
@@ -77,14 +78,23 @@ def _prepare(
     instance: str,
     answer: str,
     warm_up: int,
+    patience: float,
 ) -> dict:
-    """Build a step, warm it up, store its answer; report the time of each call."""
+    """Build a step, warm it up, store its answer; report the time of each call.
+
+    After so many seconds of ``patience`` there are no more calls to warm it up; the
+    first call, which may be tracing, does not count. Steps of the same name are
+    forgotten before: a workload may come again in another size.
+    """
+    steps.pop((workload, variant), None)
     with np.load(instance, allow_pickle=False) as arrays:
         step = library.prepare(workload, variant, dict(arrays))
     first = time.perf_counter()
     result = step()
     first = time.perf_counter() - first
-    seconds = [_timed(step) for _ in range(warm_up)]
+    seconds: list[float] = []
+    while len(seconds) < warm_up and sum(seconds) < patience:
+        seconds.append(_timed(step))
     np.savez(answer, **result)
     steps[workload, variant] = step
     return {"first": first, "seconds": seconds}

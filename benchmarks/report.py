@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass, field
 
 import numpy as np
+from arrays import SOLUTION, Arrays
 from rich.console import Console
 from rich.table import Table
-from workloads import SOLUTION, Arrays
 
 
 @dataclass
@@ -16,7 +16,9 @@ class Entry:
     """One row: a library in one of its variants, on one workload.
 
     ``rounds`` holds one number of seconds a round, so that the i-th rounds of two
-    entries were measured next to each other and can be compared as a pair.
+    entries were measured next to each other and can be compared as a pair. ``spent``
+    is what all calls of all rounds took; a slow entry has fewer rounds than others.
+    ``noise`` is how busy the processors were before each round, in percent.
     """
 
     library: str
@@ -24,6 +26,8 @@ class Entry:
     first: float = 0.0
     calls: int = 1
     rounds: list[float] = field(default_factory=list)
+    spent: float = 0.0
+    noise: list[float] = field(default_factory=list)
     answer: Arrays = field(default_factory=dict)
     failure: str | None = None
 
@@ -77,24 +81,36 @@ def speed(entries: list[Entry]) -> Grid:
     for entry in entries:
         if not entry.rounds or base is None:
             rows.append((entry.label, "failed", *[""] * (len(header) - 2)))
-            notes.append(f"{entry.label}: {_one_line(entry.failure or 'no rounds')}")
+            notes.append(f"{entry.label}: {one_line(entry.failure or 'no rounds')}")
             continue
         low, middle, high = np.quantile(entry.rounds, [0.25, 0.5, 0.75])
-        pairs = np.divide(entry.rounds, base.rounds)
+        pairs = [a / b for a, b in zip(entry.rounds, base.rounds, strict=False)]
         spread = np.quantile(pairs, [0.25, 0.5, 0.75])
         rows.append(
             (
                 entry.label,
-                _milliseconds(middle),
-                _milliseconds(min(entry.rounds)),
-                f"{_milliseconds(low)} to {_milliseconds(high)}",
-                _milliseconds(entry.first),
+                milliseconds(middle),
+                milliseconds(min(entry.rounds)),
+                f"{milliseconds(low)} to {milliseconds(high)}",
+                milliseconds(entry.first),
                 f"{len(entry.rounds)} x {entry.calls}",
                 _digits(middle / np.median(base.rounds)),
                 "{1} ({0} to {2})".format(*map(_digits, spread)),
             )
         )
+    notes.append(quietness([percent for entry in entries for percent in entry.noise]))
     return Grid("Forward and backward, milliseconds", header, rows, notes)
+
+
+def quietness(noise: list[float]) -> str:
+    """Return how busy the machine was when nothing of ours was running."""
+    if not noise:
+        return "Nothing was measured."
+    middle, most = np.median(noise), max(noise)
+    return (
+        f"Between the turns the processors were {middle:.0f} % busy in the median, "
+        f"{most:.0f} % at most; times are to be trusted only if that is next to nothing."
+    )
 
 
 def accuracy(entries: list[Entry], exact: Arrays) -> Grid:
@@ -104,8 +120,8 @@ def accuracy(entries: list[Entry], exact: Arrays) -> Grid:
     header += ("gradients vs first row",)
     rows = []
     for entry in measured:
-        errors = _distances(entry.answer, exact)
-        apart = _distances(entry.answer, measured[0].answer)
+        errors = distances(entry.answer, exact)
+        apart = distances(entry.answer, measured[0].answer)
         z, z_apart = errors.pop(SOLUTION), apart.pop(SOLUTION)
         worst = max(errors, key=errors.__getitem__)
         numbers = (z_apart, max(apart.values()))
@@ -121,7 +137,7 @@ def accuracy(entries: list[Entry], exact: Arrays) -> Grid:
     return Grid("Largest absolute errors", header, rows)
 
 
-def _distances(answer: Arrays, other: Arrays) -> dict[str, float]:
+def distances(answer: Arrays, other: Arrays) -> dict[str, float]:
     """Return the largest absolute difference for each name; infinite where NaN."""
     result = {}
     for name, value in other.items():
@@ -134,13 +150,14 @@ def _distances(answer: Arrays, other: Arrays) -> dict[str, float]:
     return result
 
 
-def _one_line(text: str, length: int = 300) -> str:
+def one_line(text: str, length: int = 300) -> str:
     """Return an error's text without its line breaks and the colours of a terminal."""
     plain = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", text).split())
     return plain if len(plain) <= length else plain[:length] + " ..."
 
 
-def _milliseconds(seconds: float) -> str:
+def milliseconds(seconds: float) -> str:
+    """Return seconds as milliseconds, with three digits."""
     return _digits(1e3 * seconds)
 
 

@@ -16,12 +16,14 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import environment
-import numpy as np
 import report
+import turns
 from remote import RemoteWorker, WorkerError
 from rich.console import Console
+from turns import Pace
 from workloads import WORKLOADS, Workload
 
 #: Name of the library: (its worker, whether it lives in our own environment). One
@@ -29,9 +31,10 @@ from workloads import WORKLOADS, Workload
 LIBRARIES = {
     "tf_cvxlayers": ("worker_ours.py", True),
     "cvxpylayers": ("worker_cvxpylayers.py", False),
+    "qpth": ("worker_qpth.py", False),
+    "proxsuite": ("worker_proxsuite.py", False),
+    "moreau": ("worker_moreau.py", False),
 }
-#: A round lasts about this long, with at least one call in it.
-SECONDS_PER_ROUND = 0.25
 
 
 def arguments() -> argparse.Namespace:
@@ -42,104 +45,77 @@ def arguments() -> argparse.Namespace:
     add("--workloads", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
     add("--rounds", type=int, default=7, help="rounds per library and variant")
     add("--warm-up", type=int, default=2, help="calls before the first round")
+    add("--budget", type=float, default=20, help="seconds for the rounds of one row")
     add("--seed", type=int, default=0)
     add("--peers-python", metavar="PATH", help="an environment that has the peers")
     add("--output", type=Path, help="default: benchmarks/results/<date>.md")
     return parser.parse_args()
 
 
+class Cast(NamedTuple):
+    """The libraries' processes, what they say of themselves, and who is missing."""
+
+    workers: dict[str, RemoteWorker]
+    introductions: dict[str, dict]
+    missing: dict[str, str]
+
+
 def measure(
-    workload: Workload,
-    workers: dict[str, RemoteWorker],
-    introductions: dict[str, dict],
-    options: argparse.Namespace,
-    folder: Path,
+    workload: Workload, cast: Cast, pace: Pace, seed: int, folder: Path
 ) -> list[report.Grid]:
     """Let all libraries solve one workload in turns; return its tables."""
-    instance, exact = workload.instance(options.seed)
-    path = folder / f"{workload.name}.npz"
-    np.savez(path, **instance)
-
-    entries = []
-    for library, worker in workers.items():
-        if workload.name not in introductions[library]["workloads"]:
-            continue
-        for variant in introductions[library]["variants"]:
-            entry = report.Entry(library, variant)
-            entries.append(entry)
-            target = folder / f"{workload.name}-{len(entries)}.npz"
-            try:
-                prepared = worker.ask(
-                    "prepare",
-                    workload=workload.name,
-                    variant=variant,
-                    instance=str(path),
-                    answer=str(target),
-                    warm_up=options.warm_up,
-                )
-            except WorkerError as error:
-                fail(entry, workload.name, error)
-                continue
-            entry.first = prepared["first"]
-            usual = min(prepared["seconds"], default=entry.first)
-            entry.calls = max(1, min(50, int(SECONDS_PER_ROUND / usual)))
-            with np.load(target, allow_pickle=False) as answer:
-                entry.answer = dict(answer)
-
-    take_turns(workload.name, entries, workers, options.rounds)
+    instance, exact = workload.instance(seed)
+    entries = [
+        report.Entry(library, variant)
+        for library, introduction in cast.introductions.items()
+        for variant, able in introduction["variants"].items()
+        if workload.name in able
+    ]
+    turns.compare(workload.name, instance, entries, cast.workers, pace, folder)
     return [report.speed(entries), report.accuracy(entries, exact)]
 
 
-def take_turns(
-    workload: str,
-    entries: list[report.Entry],
-    workers: dict[str, RemoteWorker],
-    rounds: int,
-) -> None:
-    """Fill in the rounds; an entry that fails on the way is out of the comparison."""
-    for _ in range(rounds):
-        for entry in in_turns([one for one in entries if one.failure is None]):
-            command = {"variant": entry.variant, "calls": entry.calls}
-            worker = workers[entry.library]
-            try:
-                reply = worker.ask("run", workload=workload, **command)
-            except WorkerError as error:
-                fail(entry, workload, error)
-                continue
-            entry.rounds.append(float(np.median(reply["seconds"])))
+def start(libraries: list[str], peers_python: str | None, stack: ExitStack) -> Cast:
+    """Start one process per library; one that does not come up is left out."""
+    cast = Cast({}, {}, {})
+    for library in libraries:
+        script, ours = LIBRARIES[library]
+        python = sys.executable if ours else environment.peers_python(peers_python)
+        variables = environment.variables(ours=ours)
+        worker = RemoteWorker(python, environment.HERE / script, variables)
+        stack.enter_context(worker)
+        try:
+            cast.introductions[library] = worker.ask("hello")
+        except WorkerError as error:
+            print(error, file=sys.stderr)
+            cast.missing[library] = str(error).splitlines()[-1]
+            continue
+        cast.workers[library] = worker
+    return cast
 
 
-def fail(entry: report.Entry, workload: str, error: WorkerError) -> None:
-    """Take a row out of the comparison, and say why."""
-    entry.failure = str(error)
-    entry.rounds.clear()
-    print(f"{workload}, {entry.label}: {error}", file=sys.stderr)
-
-
-def in_turns(entries: list[report.Entry]) -> list[report.Entry]:
-    """Order the entries so that the libraries alternate: A1 B1 A2 B2, not A1 A2 B1."""
-    seen: dict[str, int] = {}
-    order = []
-    for entry in entries:
-        seen[entry.library] = seen.get(entry.library, 0) + 1
-        order.append(seen[entry.library])
-    ranked = sorted(range(len(entries)), key=lambda index: order[index])
-    return [entries[index] for index in ranked]
-
-
-def preface(introductions: dict[str, dict], options: argparse.Namespace) -> str:
-    """Return what one has to know to read the tables, or to repeat them."""
+def heading(title: str, cast: Cast, seed: int) -> list[str]:
+    """Return the first lines of a report: the machine, the versions."""
     today = datetime.date.today().isoformat()
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-    lines = [
-        f"# Benchmarks, {today}",
+    return [
+        f"# {title}, {today}",
         "",
         f"{platform.system()} {platform.machine()}, {cores} cores, "
-        f"Python {platform.python_version()}, float64, seed {options.seed}.",
+        f"Python {platform.python_version()}, float64, seed {seed}.",
         "",
-        *(f"* {name} {intro['version']}" for name, intro in introductions.items()),
+        *(f"* {name} {one['version']}" for name, one in cast.introductions.items()),
+        *(f"* {name} did not start: {why}" for name, why in cast.missing.items()),
         "",
-        f"Median, minimum and quartiles of {options.rounds} rounds, taken in turns. "
+    ]
+
+
+def preface(cast: Cast, options: argparse.Namespace) -> str:
+    """Return what one has to know to read the tables, or to repeat them."""
+    lines = [
+        *heading("Benchmarks", cast, options.seed),
+        f"Median, minimum and quartiles of {options.rounds} rounds, taken in turns; "
+        f"of {turns.LEAST} or more where a row takes longer than {options.budget:g} s. "
         "A round is the median of its calls (`calls`: rounds x calls in a round). "
         "`x` is how many times as long a row takes as the first row does: the ratio "
         "of the medians, and the median (quartiles) of the ratios of paired rounds. "
@@ -154,27 +130,15 @@ def main() -> int:
     options = arguments()
     # Rich takes 80 columns where there is no terminal; a log has room for more.
     console = Console(width=None if sys.stdout.isatty() else 120)
+    pace = Pace(options.rounds, options.warm_up, options.budget)
     with ExitStack() as stack:
-        workers: dict[str, RemoteWorker] = {}
-        introductions: dict[str, dict] = {}
-        for library in options.libraries:
-            script, ours = LIBRARIES[library]
-            python = sys.executable
-            if not ours:
-                python = environment.peers_python(options.peers_python)
-            worker = RemoteWorker(
-                python, environment.HERE / script, environment.variables(ours=ours)
-            )
-            workers[library] = stack.enter_context(worker)
-            try:
-                introductions[library] = worker.ask("hello")
-            except WorkerError as error:
-                print(error, file=sys.stderr)
-                return 1
+        cast = start(options.libraries, options.peers_python, stack)
+        if not cast.workers:
+            return 1
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        text = preface(introductions, options)
+        text = preface(cast, options)
         for name in options.workloads:
-            grids = measure(WORKLOADS[name], workers, introductions, options, folder)
+            grids = measure(WORKLOADS[name], cast, pace, options.seed, folder)
             console.print(f"\n[bold]{WORKLOADS[name].title}")
             text += f"\n## {WORKLOADS[name].title}\n"
             for grid in grids:

@@ -7,17 +7,27 @@ from importlib.metadata import version
 import numpy as np
 import problems
 import protocol
-import torch
 from cvxpylayers.torch import CvxpyLayer
-from workloads import COTANGENT, SOLUTION, WORKLOADS
+from torch_step import leaves_of, training_step
+from workloads import WORKLOADS
 
-#: What is handed to the solver, SCS through diffcp, which is the library's default.
-#: Its own tolerance is 1e-4 or so, hence the second row, which is comparable in
-#: accuracy to what the other libraries return.
-SOLVER_ARGUMENTS = {
+#: What is handed to the layer. The first two are SCS through diffcp, which is the
+#: library's default. Its own tolerance is 1e-4 or so, hence the second row, which is
+#: comparable in accuracy to what the other libraries return.
+VARIANTS: dict[str, dict] = {
     "defaults": {},
-    "accuracy 1e-8": {"eps": 1e-8},
+    "accuracy 1e-8": {"solver_args": {"eps": 1e-8}},
+    "moreau": {"solver": "MOREAU"},
 }
+#: With Moreau, CVXPY hands over bounds on a variable (``z >= 0``) as cones of the
+#: variable's own instead of rows of the matrix, and cvxpylayers 1.2.0 does not pass
+#: those on: what is solved is the problem without its bounds. That leaves out relu,
+#: sudoku and sparsemax.
+WITHOUT_BOUNDS = tuple(
+    name
+    for name, workload in WORKLOADS.items()
+    if workload.form in ("quadratic", "ellipsoid")
+)
 
 
 class Cvxpylayers:
@@ -26,10 +36,9 @@ class Cvxpylayers:
     name = "cvxpylayers"
     version = ", ".join(
         [version("cvxpylayers")]
-        + [f"{name} {version(name)}" for name in ("diffcp", "scs", "torch")]
+        + [f"{name} {version(name)}" for name in ("diffcp", "scs", "moreau", "torch")]
     )
-    variants = tuple(SOLVER_ARGUMENTS)
-    workloads = tuple(problems.names())
+    variants = dict.fromkeys(VARIANTS, tuple(WORKLOADS)) | {"moreau": WITHOUT_BOUNDS}
 
     def prepare(
         self, workload: str, variant: str, instance: dict[str, np.ndarray]
@@ -39,29 +48,15 @@ class Cvxpylayers:
         Repeating them, which older versions asked for, was measured too: the two
         ways take the same time, within the noise.
         """
-        names = WORKLOADS[workload].parameters
+        leaves = leaves_of(workload, instance)
         statement = problems.state(workload, instance)
         layer = CvxpyLayer(
             statement.problem,
-            parameters=[statement.parameters[name] for name in names],
+            parameters=[statement.parameters[name] for name in leaves],
             variables=[statement.variable],
-            solver_args=SOLVER_ARGUMENTS[variant],
+            **VARIANTS[variant],
         )
-        leaves = [torch.from_numpy(instance[name]) for name in names]
-        for leaf in leaves:
-            leaf.requires_grad_()
-        cotangent = torch.from_numpy(instance[COTANGENT])
-
-        def step() -> dict[str, np.ndarray]:
-            (z,) = layer(*leaves)
-            gradients = torch.autograd.grad((z * cotangent).sum(), leaves)
-            answer = {
-                name: gradient.numpy()
-                for name, gradient in zip(names, gradients, strict=True)
-            }
-            return {SOLUTION: z.detach().numpy(), **answer}
-
-        return step
+        return training_step(leaves, instance, lambda fed: layer(*fed.values())[0])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ import numpy as np
 import problems
 import protocol
 import tensorflow as tf
-from workloads import COTANGENT, SOLUTION, WORKLOADS
+from arrays import COTANGENT, SOLUTION
+from workloads import WORKLOADS
 
 import tf_cvxlayers
 from tf_cvxlayers import CvxpyLayer
@@ -22,8 +23,7 @@ class Ours:
 
     name = "tf_cvxlayers"
     version = f"{tf_cvxlayers.__version__}, tensorflow {tf.__version__}"
-    variants = tuple(WRAPPERS)
-    workloads = tuple(problems.names())
+    variants = dict.fromkeys(WRAPPERS, tuple(WORKLOADS))
 
     def prepare(
         self, workload: str, variant: str, instance: dict[str, np.ndarray]

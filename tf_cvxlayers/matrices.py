@@ -10,6 +10,7 @@ All are batches; a batch axis of length 1 broadcasts. Vectors are `[B, n]`, colu
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -38,10 +39,10 @@ class Symmetric(NamedTuple):
     dense: tf.Tensor | None
 
     def times(self, x: tf.Tensor) -> tf.Tensor:
-        """The product with vectors."""
+        """The product with vectors, or columns."""
         if self.diagonal is not None:
-            return self.diagonal * x
-        return tf.linalg.matvec(self.dense, x)
+            return _like(self.diagonal, x) * x
+        return _product(self.dense, x)
 
     def plus(self, other: "Symmetric") -> "Symmetric":
         """The sum with another one."""
@@ -51,7 +52,8 @@ class Symmetric(NamedTuple):
             return Symmetric(None, self.dense + other.dense)
         if self.dense is None:
             return other.plus(self)
-        return Symmetric(None, self.dense + tf.linalg.diag(other.diagonal))
+        eye = tf.eye(self.dense.shape[2], dtype=self.dense.dtype)
+        return Symmetric(None, self.dense + other.diagonal[:, :, None] * eye)
 
     def batch(self) -> int | None:
         """The size of the batch axis, None where it is unknown."""
@@ -75,6 +77,16 @@ class Symmetric(NamedTuple):
             return Symmetric(self.diagonal * d * d, None)
         return Symmetric(None, self.dense * d[:, :, None] * d[:, None, :])
 
+    def raised(self, by: float) -> "Symmetric":
+        """With a positive diagonal: more by this part of it, of the largest where it
+        is zero."""
+        diagonal = self.diagonal
+        if diagonal is None:
+            diagonal = tf.linalg.diag_part(self.dense)
+        largest = tf.reduce_max(diagonal, axis=1, keepdims=True)
+        largest = tf.where(largest > 0, largest, tf.ones_like(largest))
+        return self.plus(Symmetric(by * tf.maximum(diagonal, by * largest), None))
+
     def full(self) -> tf.Tensor:
         """The matrix, `[B, n, n]`."""
         return tf.linalg.diag(self.diagonal) if self.dense is None else self.dense
@@ -95,7 +107,7 @@ class Factor(NamedTuple):
     def solve(self, columns: tf.Tensor) -> tf.Tensor:
         """The solutions `[B, n, k]` for right-hand sides `[B, n, k]`."""
         if self.diagonal is not None:
-            return columns / self.diagonal[:, :, None]
+            return columns / _like(self.diagonal, columns)
         return tf.linalg.cholesky_solve(self.cholesky, columns)
 
 
@@ -138,20 +150,26 @@ class Rows(NamedTuple):
     split: _Split
 
     def times(self, x: tf.Tensor) -> tf.Tensor:
-        """`A x` for vectors."""
-        parts = []
+        """`A x` for vectors, or columns."""
+        if self.bounds is None:
+            return _product(self.general, x)
+        if len(x.shape) == 3:
+            return _by_column(self.times, x)
+        parts = [self.bounds * take(x, self.split.columns)]
         if self.general is not None:
-            parts.append(tf.linalg.matvec(self.general, x))
-        if self.bounds is not None:
-            parts.append(self.bounds * take(x, self.split.columns))
+            parts.insert(0, _product(self.general, x))
         return take(parts, self.split.order)
 
     def transposed(self, y: tf.Tensor) -> tf.Tensor:
-        """`A' y` for vectors."""
+        """`A' y` for vectors, or columns."""
+        if self.bounds is None:
+            return _product(self.general, y, transpose=True)
+        if len(y.shape) == 3:
+            return _by_column(self.transposed, y)
         parts = []
         if self.general is not None:
             part = take(y, self.split.general)
-            parts.append(tf.linalg.matvec(self.general, part, transpose_a=True))
+            parts.append(_product(self.general, part, transpose=True))
         if self.bounds is not None:
             part = self.bounds * take(y, self.split.bounds)
             parts.append(self.split.onto_columns(part))
@@ -233,6 +251,21 @@ class Rows(NamedTuple):
             for part in (self.general, rows)
         ]
         return tf.gather(tf.concat(both, axis=1), split.order, axis=1)
+
+
+def _product(matrix: tf.Tensor, x: tf.Tensor, transpose: bool = False) -> tf.Tensor:
+    if len(x.shape) == 3:
+        return tf.matmul(matrix, x, transpose_a=transpose)
+    return tf.linalg.matvec(matrix, x, transpose_a=transpose)
+
+
+def _like(vector: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """The vector, to be multiplied with vectors or columns."""
+    return vector[:, :, None] if len(x.shape) == 3 else vector
+
+
+def _by_column(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
+    return tf.stack([function(part) for part in tf.unstack(x, axis=2)], axis=2)
 
 
 class SparseSymmetric(NamedTuple):

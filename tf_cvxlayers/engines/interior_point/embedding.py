@@ -27,9 +27,9 @@ import tensorflow as tf
 from tf_cvxlayers.engines.interior_point.cones import Scaling, SymmetricCone
 from tf_cvxlayers.matrices import Factor, Matrices, Rows, Symmetric
 
-# Of the largest diagonal entry, added to the diagonal. Where the matrix is singular,
-# the step is the one of least norm; elsewhere its effect vanishes with the step.
-_PROXIMAL = 1e-14
+# Added to the diagonal, relative to it, without and with refinement: where the matrix
+# is singular, it has a factor nevertheless. The next step mends what this one misses.
+_PROXIMAL = {False: 1e-11, True: 1e-13}
 # How far to go to the boundary.
 _BACK_OFF = 0.99
 
@@ -113,29 +113,19 @@ class KKT(NamedTuple):
     def of(cls, problem: Matrices, F: Rows, refine: bool) -> "KKT":
         """The system of a program, given `F = W^-1 A`."""
         H = problem.P.plus(F.gram(F))
-        small = _PROXIMAL * H.largest() * tf.ones_like(problem.q)
-        factor = H.plus(Symmetric(small, None)).factored()
+        factor = H.raised(_PROXIMAL[refine]).factored()
         return cls(problem.P, F, factor, refine)
 
     def solve(self, *right: Column) -> list[Column]:
         """`(dx, z~)` for each `(a, c)`."""
-        dx = self._normal([a + self.F.transposed(c) for a, c in right])
-        solved = [
-            (x, self.F.times(x) - c) for x, (_, c) in zip(dx, right, strict=True)
-        ]
-        if not self.refine:
-            return solved
-        misses = [
-            a - self.P.times(x) - self.F.transposed(z)
-            for (a, _), (x, z) in zip(right, solved, strict=True)
-        ]
-        return [
-            (x + more, z + self.F.times(more))
-            for more, (x, z) in zip(self._normal(misses), solved, strict=True)
-        ]
-
-    def _normal(self, right: list[tf.Tensor]) -> list[tf.Tensor]:
-        return tf.unstack(self.factor.solve(tf.stack(right, axis=2)), axis=2)
+        a, c = (tf.stack(side, axis=2) for side in zip(*right, strict=True))
+        dx = self.factor.solve(a + self.F.transposed(c))
+        z = self.F.times(dx) - c
+        if self.refine:
+            more = self.factor.solve(a - self.P.times(dx) - self.F.transposed(z))
+            dx, z = dx + more, z + self.F.times(more)
+        pairs = zip(tf.unstack(dx, axis=2), tf.unstack(z, axis=2), strict=True)
+        return list(pairs)
 
 
 def stepped(
@@ -160,10 +150,12 @@ def stepped(
     (x1, z1), (x2, z2) = kkt.solve(
         (-residual.dual, scaling.point - primal), (tf.zeros_like(x) - problem.q, b)
     )
-    # Its pivot, written as a sum of squares.
-    away = x2 - x / tau
-    pivot = kappa / tau + _dot(away, problem.P.times(away)) + _dot(z2, z2)
+    # Its pivot is equal to a sum of squares as far as the system is not singular.
     gradient = 2.0 * residual.Px / tau + problem.q
+    away = x2 - x / tau
+    squares = _dot(away, problem.P.times(away)) + _dot(z2, z2)
+    direct = _dot(x, residual.Px) / (tau * tau) - _dot(gradient, x2) - _dot(b, z2)
+    pivot = kappa / tau + tf.maximum(squares, direct)
 
     def direction(x1, z1, eta, d, d_kappa):
         """For `d` that is divided by lambda already."""

@@ -1,6 +1,5 @@
 """The iteration: where it starts, who still takes part, and what it ends with."""
 
-import functools
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -104,31 +103,29 @@ def verdict(
     """`SOLVED`, a certificate, or `RUNNING`, `[B, 1]`: Clarabel's criteria (Goulart and
     Chen, section 3.3), in the largest norm."""
     tau = point.tau
+    # Of three terms that nearly cancel, the two that are at hand give the size.
+    primal = tf.maximum(_largest(point.s), tau * _largest(problem.b))
+    dual = tf.maximum(_largest(terms.Px), tau * _largest(problem.q))
     quadratic = terms.xPx / tau
-    # The largest entries of a sum and its terms, in one go.
-    primal = _largest(residual.primal, terms.Ax, point.s, terms.Ax + point.s)
-    dual = _largest(residual.dual, terms.Px, terms.Atz)
-    inner = tf.concat([quadratic, terms.qx, terms.bz], axis=1)
-    gap = tf.abs(tf.reduce_sum(inner, axis=1, keepdims=True))
+    gap = quadratic + terms.qx + terms.bz
+    size = tf.maximum(tf.abs(terms.qx), tf.abs(terms.bz))
 
-    def small(total, *sizes):
-        return total <= tolerance * (tau + functools.reduce(tf.maximum, sizes))
+    def small(miss, size):
+        return miss <= tolerance * (tau + size)
 
     solved = (
-        small(primal[:, :1], primal[:, 1:2], primal[:, 2:3], tau * _largest(problem.b))
-        & small(dual[:, :1], dual[:, 1:2], dual[:, 2:3], tau * _largest(problem.q))
-        & small(gap, _largest(inner))
+        small(_largest(residual.primal), primal)
+        & small(_largest(residual.dual), dual)
+        & small(tf.abs(gap), size)
     )
     # A'z = 0, b'z < 0; and P x = 0, A x + s = 0, q'x < 0.
-    separates = dual[:, 2:3] < -_CERTAIN * terms.bz
-    recedes = tf.maximum(dual[:, 1:2], primal[:, 3:4]) < -_CERTAIN * terms.qx
+    separates = _largest(terms.Atz) < -_CERTAIN * terms.bz
+    recedes = tf.maximum(_largest(terms.Px), _largest(terms.Ax + point.s))
+    recedes = recedes < -_CERTAIN * terms.qx
     status = tf.where(recedes, Status.DUAL_INFEASIBLE, RUNNING)
     status = tf.where(separates, Status.PRIMAL_INFEASIBLE, status)
     return tf.where(solved, Status.SOLVED, status)
 
 
-def _largest(*vectors: tf.Tensor) -> tf.Tensor:
-    """The largest absolute value of each of some vectors `[B, n]`: `[B, vectors]`."""
-    if len(vectors) == 1:
-        return tf.reduce_max(tf.abs(vectors[0]), axis=1, keepdims=True)
-    return tf.reduce_max(tf.abs(tf.stack(vectors, axis=1)), axis=2)
+def _largest(vector: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_max(tf.abs(vector), axis=1, keepdims=True)
