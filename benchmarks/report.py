@@ -109,7 +109,7 @@ def quietness(noise: list[float]) -> str:
     middle, most = np.median(noise), max(noise)
     return (
         f"Between the turns the processors were {middle:.0f} % busy in the median, "
-        f"{most:.0f} % at most; times are to be trusted only if that is next to nothing."
+        f"{most:.0f} % at most; the times can be trusted if that is next to nothing."
     )
 
 

@@ -30,6 +30,8 @@ from tf_cvxlayers.sparse import (
 # With fewer bounds than this among other rows, all rows are kept as general ones: the
 # few operations that the split needs would cost more than they save.
 _FEW_BOUNDS = 16
+# A dense factorization wins below this order, and up to the second one if A is full.
+_DENSE_ORDER, _FULL_ORDER, _FULL = 300, 1000, 0.1
 
 
 class Symmetric(NamedTuple):
@@ -294,6 +296,13 @@ class SparseRows(NamedTuple):
         return transposed_matvec(self.pattern, self.values, y)
 
 
+def fits_dense(structure: ConeStructure) -> bool:
+    """Whether dense matrices are the better ones for a program."""
+    order = structure.n + structure.m
+    full = structure.A.size >= _FULL * structure.n * structure.m
+    return order <= (_FULL_ORDER if full else _DENSE_ORDER)
+
+
 class Matrices(NamedTuple):
     """The data of a cone program as matrices and vectors."""
 
@@ -335,15 +344,14 @@ def _symmetric(pattern: Pattern, values: tf.Tensor) -> Symmetric:
 
 def _rows(structure: ConeStructure, values: tf.Tensor) -> Rows:
     pattern, n = structure.A, structure.n
-    counts = np.bincount(pattern.rows, minlength=structure.m)
-    bounds = np.flatnonzero(counts == 1)
+    bounds = structure.bounds
     few = bounds.size < max(1, min(_FEW_BOUNDS, structure.m))
     if few or not structure.cones.is_polyhedral:
         return all_general(to_dense(pattern, values))
     is_bound = np.isin(pattern.rows, bounds)
     entries = np.flatnonzero(is_bound)
     entries = entries[np.argsort(pattern.rows[entries])]
-    general = np.flatnonzero(counts != 1)
+    general = np.setdiff1d(np.arange(structure.m), bounds)
     split = _Split(bounds, pattern.columns[entries], general, n)
     matrix = None
     if general.size:

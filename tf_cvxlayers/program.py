@@ -160,6 +160,13 @@ class ConeStructure:
         """The number of rows."""
         return self.A.shape[0]
 
+    @functools.cached_property
+    def bounds(self) -> np.ndarray:
+        """The rows with one entry, in the zero and the nonnegative cone: equalities and
+        inequalities on one variable each."""
+        counts = np.bincount(self.A.rows, minlength=self.m)
+        return np.flatnonzero(counts[: self.cones.zero + self.cones.nonnegative] == 1)
+
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ConeProgram:

@@ -2,5 +2,6 @@
 
 from tf_cvxlayers.engines.base import Engine
 from tf_cvxlayers.engines.diffcp import Diffcp
+from tf_cvxlayers.engines.interior_point import InteriorPoint
 
-__all__ = ["Diffcp", "Engine"]
+__all__ = ["Diffcp", "Engine", "InteriorPoint"]

@@ -54,6 +54,25 @@ class Engine(abc.ABC):
         """Whether it can handle a program of this structure."""
         return structure.cones.kinds <= self.cones
 
+    def objection(self, structure: ConeStructure) -> str | None:
+        """Why another engine would be better for a program that it can handle; None
+        where it is the right one."""
+        return None
+
+    def check_settings(self, tolerance: Any, counts: dict[str, Any]) -> None:
+        """Raise ValueError for a tolerance, or numbers of things, that are none."""
+        if not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
+            raise ValueError(
+                "Expected a tolerance between 0 and 1. "
+                f"Received: tolerance={tolerance!r}."
+            )
+        for setting, value in counts.items():
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"Expected {setting} to be an integer of at least 1. "
+                    f"Received: {setting}={value!r}."
+                )
+
     def get_config(self) -> dict[str, Any]:
         """The settings, as Keras' serialization wants them."""
         return dataclasses.asdict(cast(Any, self))

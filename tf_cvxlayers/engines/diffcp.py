@@ -26,7 +26,7 @@ from tf_cvxlayers.engines.refinement import Direction, dense_direction, refined
 from tf_cvxlayers.engines.solvers import SOLVERS, in_our_order, psd_repair, status_of
 from tf_cvxlayers.engines.sparse_kkt import Method, sparse_solve
 from tf_cvxlayers.errors import Status
-from tf_cvxlayers.matrices import dense_matrices, sparse_matrices
+from tf_cvxlayers.matrices import dense_matrices, fits_dense, sparse_matrices
 from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure, Pattern
 from tf_cvxlayers.serialization import packed, unpacked
 
@@ -34,10 +34,6 @@ _TOKEN = "tf_cvxlayers/diffcp/solve/v1"
 _DIFFCP_WARNING = "Solved/Inaccurate"
 # Below this many entries a solve is shorter than handing it to a thread.
 _SERIAL_ENTRIES = 40
-# A dense factorization wins below this order, and up to the second one if A is full.
-_DENSE_ORDER, _FULL_ORDER, _FULL = 300, 1000, 0.1
-
-
 _DERIVATIVES = ("auto", "direct", "lsqr")
 
 
@@ -97,19 +93,9 @@ class Diffcp(Engine):
                 f"Expected derivative to be one of {list(_DERIVATIVES)}. "
                 f"Received: derivative={self.derivative!r}."
             )
-        number = isinstance(self.tolerance, int | float)
-        if not number or not 0 < self.tolerance < 1:
-            raise ValueError(
-                "Expected a tolerance between 0 and 1. "
-                f"Received: tolerance={self.tolerance!r}."
-            )
-        for setting in ("max_iterations", "threads"):
-            value = getattr(self, setting)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise ValueError(
-                    f"Expected {setting} to be None or an integer of at least 1. "
-                    f"Received: {setting}={value!r}."
-                )
+        counts = {"max_iterations": self.max_iterations, "threads": self.threads}
+        given = {name: count for name, count in counts.items() if count is not None}
+        self.check_settings(self.tolerance, given)
         if self.solver_options is not None:
             self._try_options()
 
@@ -157,7 +143,7 @@ class Diffcp(Engine):
                 (batch,),
             ],
         )
-        if _fits_dense(structure):
+        if fits_dense(structure):
             problem = dense_matrices(structure, data)
             direction = dense_direction(structure.cones, problem)
         else:
@@ -186,7 +172,7 @@ class Diffcp(Engine):
         cotangent: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
     ) -> ConeData:
         iterative = self.derivative == "lsqr"
-        if not iterative and _fits_dense(structure):
+        if not iterative and fits_dense(structure):
             return direct_adjoint(structure, data, solution, cotangent)
         gx, gy, gs = cotangent
         r = sparse_solve(
@@ -198,12 +184,6 @@ class Diffcp(Engine):
             self.threads,
         )
         return data_gradient(structure, data, solution, cotangent, r)
-
-
-def _fits_dense(structure: ConeStructure) -> bool:
-    order = structure.n + structure.m
-    full = structure.A.size >= _FULL * structure.n * structure.m
-    return order <= (_FULL_ORDER if full else _DENSE_ORDER)
 
 
 @functools.lru_cache(maxsize=256)

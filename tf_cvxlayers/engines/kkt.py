@@ -32,6 +32,8 @@ from tf_cvxlayers.matrices import Matrices, Rows, Symmetric, all_general
 Pair = tuple[tf.Tensor, tf.Tensor]
 
 _DELTA = 1e-8
+# Relative to the largest singular value, what counts as zero.
+_RANK = 1e-13
 
 
 class KKT(NamedTuple):
@@ -88,7 +90,7 @@ class KKT(NamedTuple):
         bottom = tf.concat([d[:, :, None] * A, tf.linalg.diag(1.0 - d)], axis=2)
         matrix = tf.concat([top, bottom], axis=1)
         both = tf.concat(right, axis=1)[:, :, None]
-        solution = tf.linalg.lstsq(matrix, both, fast=False)[:, :, 0]
+        solution = _pseudo_inverse_times(matrix, both)[:, :, 0]
         return solution[:, :n], solution[:, n:]
 
 
@@ -99,6 +101,15 @@ def kkt_system(dims: ConeDims, problem: Matrices, y: tf.Tensor, s: tf.Tensor) ->
     if cone.is_identity:
         return KKT(P, A, A, cone)
     return KKT(P, A, all_general(cone.into(A.dense())), cone)
+
+
+def _pseudo_inverse_times(matrix: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
+    # tf.linalg.lstsq would do, but XLA does not have it.
+    finite = tf.reduce_all(tf.math.is_finite(matrix), axis=[1, 2], keepdims=True)
+    values, U, V = tf.linalg.svd(tf.where(finite, matrix, tf.zeros_like(matrix)))
+    kept = values > _RANK * tf.reduce_max(values, axis=1, keepdims=True)
+    inverse = tf.where(kept, 1.0 / tf.where(kept, values, 1.0), 0.0)
+    return tf.matmul(V, inverse[:, :, None] * tf.matmul(U, right, transpose_a=True))
 
 
 def _for_batch(matrix: tf.Tensor, d: tf.Tensor) -> tf.Tensor:

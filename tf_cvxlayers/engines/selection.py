@@ -1,5 +1,7 @@
 """Which engine solves a program."""
 
+from typing import NamedTuple
+
 from tf_cvxlayers.engines.base import Engine
 from tf_cvxlayers.engines.diffcp import Diffcp
 from tf_cvxlayers.engines.interior_point import InteriorPoint
@@ -14,7 +16,14 @@ _CANDIDATES: tuple[Engine, ...] = (
 )
 
 
-def choose_engine(wanted: str | Engine, structure: ConeStructure) -> Engine:
+class Choice(NamedTuple):
+    """An engine, and in words why this one."""
+
+    engine: Engine
+    why: str
+
+
+def choose_engine(wanted: str | Engine, structure: ConeStructure) -> Choice:
     """The engine for a program.
 
     Args:
@@ -25,12 +34,13 @@ def choose_engine(wanted: str | Engine, structure: ConeStructure) -> Engine:
         ProblemError: no engine of that name takes the program's cones.
         ValueError: there is no such engine.
     """
+    if wanted == "auto":
+        return _preferred(structure)
     if isinstance(wanted, Engine):
-        candidates = [wanted]
-    elif wanted == "auto":
-        candidates = list(_CANDIDATES)
+        candidates, why = [wanted], "as given"
     else:
         candidates = [engine for engine in _CANDIDATES if engine.name == wanted]
+        why = f"as the first of engine={wanted!r} that takes these cones"
     if not candidates:
         names = sorted({"auto"} | {engine.name for engine in _CANDIDATES})
         raise ValueError(
@@ -39,10 +49,30 @@ def choose_engine(wanted: str | Engine, structure: ConeStructure) -> Engine:
         )
     for engine in candidates:
         if engine.accepts(structure):
-            return engine
-    missing = sorted(structure.cones.kinds - candidates[0].cones)
-    what = f"cones {missing}" if missing else "a quadratic objective"
+            return Choice(engine, why)
     raise ProblemError(
-        f"Expected a program that {candidates[0]} accepts. Received: {what}, of "
-        f"{structure.cones.describe()}. Use engine='auto', or another solver."
+        f"Expected a program that {candidates[0]} accepts. Received: "
+        f"{_missing(candidates[0], structure)}, of {structure.cones.describe()}. "
+        "Use engine='auto', or another engine or solver."
     )
+
+
+def _preferred(structure: ConeStructure) -> Choice:
+    passed_over = []
+    for engine in _CANDIDATES:
+        if not engine.accepts(structure):
+            objection: str | None = f"no {_missing(engine, structure)}"
+        else:
+            objection = engine.objection(structure)
+        if objection is None:
+            why = "by engine='auto': the first that suits"
+            return Choice(engine, "; ".join([why, *passed_over]))
+        passed_over.append(f"passed over {engine.name} ({objection})")
+    raise ProblemError(  # pragma: no cover - the last one takes every cone
+        f"Expected cones that some engine takes. Received: {structure.cones.describe()}."
+    )
+
+
+def _missing(engine: Engine, structure: ConeStructure) -> str:
+    missing = sorted(structure.cones.kinds - engine.cones)
+    return f"cones {missing}" if missing else "a quadratic objective"

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tf_cvxlayers import functional
 from tf_cvxlayers.batching import common_batch_shape
-from tf_cvxlayers.engines import Diffcp, Engine
+from tf_cvxlayers.engines import Diffcp, Engine, InteriorPoint
 from tf_cvxlayers.engines.selection import choose_engine
 from tf_cvxlayers.errors import ParameterError
 from tf_cvxlayers.layers.description import describe
@@ -19,7 +19,8 @@ from tf_cvxlayers.program import ConeProgram, ParameterSpec
 from tf_cvxlayers.reduction import plan_reduction
 from tf_cvxlayers.validation import require_solved, require_valid
 
-keras.saving.register_keras_serializable(package="tf_cvxlayers")(Diffcp)
+for _engine in (Diffcp, InteriorPoint):
+    keras.saving.register_keras_serializable(package="tf_cvxlayers")(_engine)
 
 _ON_FAILURE = ("raise", "nan")
 
@@ -71,7 +72,7 @@ class ConeLayer(keras.layers.Layer):
         self.wanted_engine = engine
         self.on_failure = on_failure
         reduction = plan_reduction(program)
-        self.engine = choose_engine(engine, reduction.structure)
+        self.engine, self.engine_reason = choose_engine(engine, reduction.structure)
         self.supports_jit = self.engine.supports_jit
         count = len(program.parameters) - len(learned) - len(fixed)
         self.fed = program.parameters[:count]

@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from tf_cvxlayers.program import ConeStructure, ParameterSpec
+import numpy as np
+
+from tf_cvxlayers.program import ConeStructure, ParameterSpec, Pattern
 
 if TYPE_CHECKING:
     from tf_cvxlayers.layers.base import ConeLayer
@@ -44,22 +46,26 @@ def _parameters(specs: tuple[ParameterSpec, ...]) -> str:
 
 def _structure(structure: ConeStructure) -> str:
     objective = (
-        f"quadratic objective with {structure.P.size} entries in the triangle of P"
+        f"{_kind(structure.P)} objective with {structure.P.size} entries in P"
         if structure.P.size
         else "linear objective"
     )
+    bounds = int(np.sum(structure.bounds >= structure.cones.zero))
+    cones = structure.cones.describe()
+    if bounds:
+        cones = cones.replace("inequalities", f"inequalities ({bounds} bounds)")
     return (
-        f"{structure.n} variables, {structure.m} rows: {structure.cones.describe()}; "
+        f"{structure.n} variables, {structure.m} rows: {cones}; "
         f"{structure.A.size} entries in A; {objective}"
     )
 
 
+def _kind(P: Pattern) -> str:
+    return "diagonal quadratic" if P.is_diagonal else "quadratic"
+
+
 def _reason(layer: "ConeLayer") -> str:
-    if isinstance(layer.wanted_engine, str):
-        how = f"engine={layer.wanted_engine!r}: the first that takes these cones"
-    else:
-        how = "as given"
     where = (
         "TensorFlow ops only" if layer.engine.portable else "needs Python where it runs"
     )
-    return f"chosen {how}; {where}"
+    return f"chosen {layer.engine_reason}; {where}"

@@ -1,8 +1,9 @@
-"""The interior-point engine: everything in TensorFlow ops, for the whole batch at once."""
+"""The interior-point engine: everything in TensorFlow ops, the whole batch at once."""
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import ClassVar
 
+import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers import cones
@@ -15,17 +16,45 @@ from tf_cvxlayers.engines.interior_point.loop import RUNNING, iterated, started
 from tf_cvxlayers.engines.interior_point.null_space import solve_in_null_space
 from tf_cvxlayers.engines.refinement import dense_direction, refined
 from tf_cvxlayers.errors import Status
-from tf_cvxlayers.matrices import Matrices, dense_matrices
+from tf_cvxlayers.matrices import Matrices, all_general, dense_matrices, fits_dense
 from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure
 
-# Newton's method takes over from an iterate of this accuracy; where it does not
+# Newton's method takes over from an iterate of this accuracy. Where it does not
 # converge, the iteration goes on to the tolerance that was asked for.
 _HANDOVER = 1e-4
-_EXACT = 1e-12
+_CONVERGED = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
 class InteriorPoint(Engine):
+    """Solves the whole batch at once by an interior-point method in TensorFlow ops.
+
+    Handles quadratic and linear objectives with equalities, inequalities and
+    second-order cones, of a size at which dense matrices are the right ones (up to a
+    few hundred variables). No Python runs in it: a model that uses it is served by
+    anything that runs TensorFlow.
+
+    The homogeneous embedding (Goulart and Chen, "Clarabel", arXiv 2405.12762) is
+    followed from a well-centred start by Mehrotra's predictor and corrector steps with
+    Nesterov-Todd scaling; every element stops by itself and is not moved by its
+    neighbours. Newton's method on the optimality conditions finishes to rounding.
+
+    Args:
+        tolerance: the relative residual up to which an element is iterated, where
+            Newton's method does not get to the solution before.
+        max_iterations: of the interior-point method, for each element.
+
+    Raises:
+        ValueError: a setting that is not one of these.
+
+    Example:
+
+    ```python
+    engine = tf_cvxlayers.engines.InteriorPoint(max_iterations=100)
+    layer = CvxpyLayer(problem, parameters=[x], variables=y, engine=engine)
+    ```
+    """
+
     name: ClassVar[str] = "interior_point"
     portable: ClassVar[bool] = True
     supports_jit: ClassVar[bool] = True
@@ -33,29 +62,41 @@ class InteriorPoint(Engine):
     tolerance: float = 1e-9
     max_iterations: int = 50
 
+    def __post_init__(self) -> None:
+        self.check_settings(self.tolerance, {"max_iterations": self.max_iterations})
+
     @property
     def cones(self) -> frozenset[str]:
         return frozenset({cones.ZERO, cones.NONNEGATIVE, cones.SECOND_ORDER})
 
+    def objection(self, structure: ConeStructure) -> str | None:
+        return None if fits_dense(structure) else "large and sparse"
+
     def solve(self, structure: ConeStructure, data: ConeData) -> ConeSolution:
         dims = structure.cones
         problem, (d, e) = equilibrated(dims, dense_matrices(structure, data))
+        problem, dims, order = _by_size(problem, dims)
         rest = dataclasses.replace(dims, zero=0)
 
-        def solver(problem):
+        def solver(problem: Matrices) -> tuple[tf.Tensor, ...]:
             return self._solve(rest, problem)
 
         if dims.zero:
-            found = solve_in_null_space(problem, dims.zero, solver)
+            x, y, s, *verdict = solve_in_null_space(problem, dims.zero, solver)
         else:
-            found = solver(problem)
-        x, y, s, status, iterations = found
-        return ConeSolution(d * x, e * y, s / e, status, iterations)
+            x, y, s, *verdict = solver(problem)
+        if order is not None:
+            back = np.argsort(order)
+            y, s = tf.gather(y, back, axis=1), tf.gather(s, back, axis=1)
+        return ConeSolution(d * x, e * y, s / e, *verdict)
 
     def _solve(self, dims: ConeDims, problem: Matrices) -> tuple[tf.Tensor, ...]:
         """The solution of a program without equalities."""
+        if dims.size == 0:
+            # The iteration needs a boundary somewhere: 0 <= 1.
+            x, z, s, *verdict = self._solve(ConeDims(nonnegative=1), _padded(problem))
+            return x, z[:, :0], s[:, :0], *verdict
         cone = SymmetricCone.of(dims)
-        batch = tf.shape(problem.q + problem.b[:, :1])[0]
         direction = dense_direction(dims, problem)
 
         def run(state, tolerance, refine):
@@ -66,30 +107,63 @@ class InteriorPoint(Engine):
             status, iterations = state.status[:, 0], state.iterations[:, 0]
             found = ConeSolution(x, z, s, status, iterations)
             found, residual = refined(dims, problem, found, direction)
-            return state, found, tf.where(residual <= _EXACT, True, False)
+            return state, found, tf.where(residual <= _CONVERGED, True, False)
 
-        state = started(problem, cone, batch)
-        state, found, exact = run(state, _HANDOVER, refine=False)
+        state, found, converged = run(
+            started(problem, cone), _HANDOVER, refine=False
+        )
         certified = (found.status == Status.PRIMAL_INFEASIBLE) | (
             found.status == Status.DUAL_INFEASIBLE
         )
-        done = (exact | certified)[:, None]
+        done = converged | certified
 
         def continued():
-            again = state._replace(status=tf.where(done, state.status, RUNNING))
+            unfinished = tf.where(done[:, None], state.status, RUNNING)
+            again = state._replace(status=unfinished)
             _, more, _ = run(again, self.tolerance, refine=True)
             return ConeSolution(
                 *(
-                    tf.where(done if new.shape.rank == 2 else done[:, 0], old, new)
+                    tf.where(tf.reshape(done, [-1] + [1] * (new.shape.rank - 1)), old, new)
                     for old, new in zip(found, more, strict=True)
                 )
             )
 
         found = tf.cond(tf.reduce_all(done), lambda: found, continued)
-        stopped = tf.where(
-            found.status == RUNNING, Status.ITERATION_LIMIT, found.status
-        )
-        return tuple(found._replace(status=stopped))
+        running = found.status == RUNNING
+        status = tf.where(running, Status.ITERATION_LIMIT, found.status)
+        return tuple(found._replace(status=status))
 
-    def adjoint(self, structure, data, solution, cotangent):
+    def adjoint(
+        self,
+        structure: ConeStructure,
+        data: ConeData,
+        solution: ConeSolution,
+        cotangent: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+    ) -> ConeData:
         return direct_adjoint(structure, data, solution, cotangent)
+
+
+def _by_size(
+    problem: Matrices, dims: ConeDims
+) -> tuple[Matrices, ConeDims, np.ndarray | None]:
+    """The program with second-order cones of one size next to each other, and the order
+    of its rows, None where they were so already."""
+    sizes = dims.second_order
+    if list(sizes) == sorted(sizes):
+        return problem, dims, None
+    before = dims.zero + dims.nonnegative
+    edges = before + np.concatenate([[0], np.cumsum(sizes)])
+    cones_in_order = np.argsort(sizes, kind="stable")
+    rows = [np.arange(edges[k], edges[k + 1]) for k in cones_in_order]
+    order = np.concatenate([np.arange(before), *rows])
+    A = all_general(tf.gather(problem.A.dense(), order, axis=1))
+    b = tf.gather(problem.b, order, axis=1)
+    dims = dataclasses.replace(dims, second_order=tuple(sorted(sizes)))
+    return problem._replace(A=A, b=b), dims, order
+
+
+def _padded(problem: Matrices) -> Matrices:
+    """The program with one row, `0'x + s = 1`."""
+    n = problem.q.shape[1]
+    zero = tf.zeros([1, 1, n], problem.q.dtype)
+    return problem._replace(A=all_general(zero), b=tf.ones([1, 1], problem.q.dtype))

@@ -31,14 +31,14 @@ class State(NamedTuple):
     iterations: tf.Tensor
 
 
-def started(problem: Matrices, cone: SymmetricCone, batch: tf.Tensor) -> State:
-    """The state before the first iteration: `x` and the residual of least squares,
-    moved into the cone (Vandenberghe, section 5.3)."""
+def started(problem: Matrices, cone: SymmetricCone) -> State:
+    """The state before the first iteration: the point of least squares, moved into the
+    cone (Vandenberghe, section 5.3)."""
     unit = KKT.of(problem, problem.A, refine=False)
-    zero = tf.zeros([batch, problem.q.shape[1]], tf.float64)
-    ((x, z),) = unit.solve((zero - problem.q, problem.b))
+    ((x, z),) = unit.solve((-problem.q, problem.b))
+    batch = tf.shape(x)[0]
     s, z = _moved_inside(cone, -z), _moved_inside(cone, z)
-    one = tf.ones([batch, 1], tf.float64)
+    one = tf.ones([batch, 1], x.dtype)
     mu = tf.reduce_sum(s * z, axis=1, keepdims=True) / cone.degree
     point = Iterate(x, z, s, one, tf.maximum(mu, 1.0))
     running = tf.fill([batch, 1], RUNNING)
@@ -62,35 +62,51 @@ def iterated(
 ) -> State:
     """The state when every element has a verdict, or has used up all iterations."""
 
-    def running(state):
-        return tf.reduce_any(
-            (state.status == RUNNING) & (state.iterations < max_iterations)
-        )
+    def unfinished(_point, _residual, status, iterations):
+        return tf.reduce_any((status == RUNNING) & (iterations < max_iterations))
 
-    def iteration(state):
-        direction, step = stepped(
-            problem, cone, state.point, state.residual, refine
-        )
+    # A loop carries each tensor at a price, so what belongs together is one.
+    def iteration(point, residual, status, iterations):
+        point_was = Iterate(*tf.split(point, point_sizes, axis=1))
+        residual_was = Residual(*tf.split(residual, residual_sizes, axis=1))
+        direction, step = stepped(problem, cone, point_was, residual_was, refine)
+        running = (status == RUNNING) & (iterations < max_iterations)
         sound = tf.math.is_finite(direction.tau) & (step > _SHORTEST_STEP)
-        running = state.status == RUNNING
         moves = running & tf.where(sound, True, False)
         step = tf.where(moves, step, tf.zeros_like(step))
-        point = Iterate(
-            *(
-                part + tf.math.multiply_no_nan(change, step)
-                for part, change in zip(state.point, direction, strict=True)
-            )
+        # Nothing times zero is zero here: an element that does not move stays.
+        change = tf.math.multiply_no_nan(tf.concat(direction, axis=1), step)
+        point = point + change
+        new = Iterate(*tf.split(point, point_sizes, axis=1))
+        terms = Terms.at(problem, new)
+        residual_new = terms.residual(problem, new)
+        judged = verdict(problem, new, terms, residual_new, tolerance)
+        judged = tf.where(moves, judged, Status.NUMERICAL_ERROR)
+        return (
+            point,
+            tf.concat(residual_new, axis=1),
+            tf.where(running, judged, status),
+            iterations + tf.cast(moves, tf.int32),
         )
-        terms = Terms.at(problem, point)
-        residual = terms.residual(problem, point)
-        status = verdict(problem, point, terms, residual, tolerance)
-        status = tf.where(moves, status, Status.NUMERICAL_ERROR)
-        status = tf.where(running, status, state.status)
-        iterations = state.iterations + tf.cast(moves, tf.int32)
-        return (State(point, residual, status, iterations),)
 
-    (state,) = tf.while_loop(running, iteration, (state,))
-    return state
+    point_sizes = [part.shape[1] for part in state.point]
+    residual_sizes = [part.shape[1] for part in state.residual]
+    point, residual, status, iterations = tf.while_loop(
+        unfinished,
+        iteration,
+        (
+            tf.concat(state.point, axis=1),
+            tf.concat(state.residual, axis=1),
+            state.status,
+            state.iterations,
+        ),
+    )
+    return State(
+        Iterate(*tf.split(point, point_sizes, axis=1)),
+        Residual(*tf.split(residual, residual_sizes, axis=1)),
+        status,
+        iterations,
+    )
 
 
 def verdict(
@@ -105,9 +121,9 @@ def verdict(
     tau = point.tau
     # Of three terms that nearly cancel, the two that are at hand give the size.
     primal = tf.maximum(_largest(point.s), tau * _largest(problem.b))
-    dual = tf.maximum(_largest(terms.Px), tau * _largest(problem.q))
-    quadratic = terms.xPx / tau
-    gap = quadratic + terms.qx + terms.bz
+    Px = _largest(terms.Px)
+    dual = tf.maximum(Px, tau * _largest(problem.q))
+    gap = terms.xPx / tau + terms.qx + terms.bz
     size = tf.maximum(tf.abs(terms.qx), tf.abs(terms.bz))
 
     def small(miss, size):
@@ -120,8 +136,7 @@ def verdict(
     )
     # A'z = 0, b'z < 0; and P x = 0, A x + s = 0, q'x < 0.
     separates = _largest(terms.Atz) < -_CERTAIN * terms.bz
-    recedes = tf.maximum(_largest(terms.Px), _largest(terms.Ax + point.s))
-    recedes = recedes < -_CERTAIN * terms.qx
+    recedes = tf.maximum(Px, _largest(terms.Ax + point.s)) < -_CERTAIN * terms.qx
     status = tf.where(recedes, Status.DUAL_INFEASIBLE, RUNNING)
     status = tf.where(separates, Status.PRIMAL_INFEASIBLE, status)
     return tf.where(solved, Status.SOLVED, status)

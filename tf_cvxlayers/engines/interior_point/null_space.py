@@ -115,7 +115,8 @@ def _from_qr(Q: tf.Tensor, R: tf.Tensor, p: int) -> _Basis:
 
 
 def _from_singular_values(A: tf.Tensor) -> _Basis:
-    values, U, V = tf.linalg.svd(A)
+    finite = tf.reduce_all(tf.math.is_finite(A), axis=[1, 2], keepdims=True)
+    values, U, V = tf.linalg.svd(tf.where(finite, A, tf.zeros_like(A)))
     kept = values > _DEPENDENT * tf.reduce_max(values, axis=1, keepdims=True)
     inverse = tf.where(kept, 1.0 / tf.where(kept, values, 1.0), 0.0)
     V = V * tf.cast(kept, A.dtype)[:, None, :]
