@@ -139,10 +139,15 @@ def measure(
 
 
 def measured(entry: report.Entry, exact: Arrays) -> Measured:
-    """Return what is kept of an entry."""
+    """Return what is kept of an entry; errors are relative to the largest number.
+
+    The worst of thousands of elements has gradients ten times those of the worst of a
+    hundred, which alone would make the errors grow with the batch.
+    """
     if not entry.rounds:
         return Measured([], failure=entry.failure)
     errors = report.distances(entry.answer, exact)
+    errors = {name: error / np.abs(exact[name]).max() for name, error in errors.items()}
     z = errors.pop(SOLUTION)
     gradients = max(errors.values())
     noise = tuple(entry.noise)
@@ -174,7 +179,11 @@ def tables(series: Series, rows: dict[str, dict[int, Measured]]) -> list[report.
     header = (series.name, *(f"{name}, {VARIANTS[name]}" for name in rows))
     return [
         report.Grid("Milliseconds, median (minimum to maximum)", header, times, notes),
-        report.Grid("Largest absolute errors, z / gradients", header, errors),
+        report.Grid(
+            "Largest errors, relative to the largest entry, z / gradients",
+            header,
+            errors,
+        ),
     ]
 
 
@@ -217,7 +226,7 @@ def main() -> int:
     draw(panels, picture)
     text += f"\n![time by batch and by size]({picture.name})\n"
     output.with_suffix(".md").write_text(text)
-    console.print(f"Written to {output}.md and .png")
+    console.print(f"Written to {output.with_suffix('.md')} and {picture.name}")
     return 0
 
 

@@ -79,15 +79,13 @@ class Symmetric(NamedTuple):
             return Symmetric(self.diagonal * d * d, None)
         return Symmetric(None, self.dense * d[:, :, None] * d[:, None, :])
 
-    def raised(self, by: float) -> "Symmetric":
-        """With a positive diagonal: more by this part of it, of the largest where it
-        is zero."""
+    def raised(self, part: float, least: float) -> "Symmetric":
+        """With a larger diagonal: by this part of each entry, and by so much at
+        least."""
         diagonal = self.diagonal
         if diagonal is None:
             diagonal = tf.linalg.diag_part(self.dense)
-        largest = tf.reduce_max(diagonal, axis=1, keepdims=True)
-        largest = tf.where(largest > 0, largest, tf.ones_like(largest))
-        return self.plus(Symmetric(by * tf.maximum(diagonal, by * largest), None))
+        return self.plus(Symmetric(tf.maximum(part * diagonal, least), None))
 
     def full(self) -> tf.Tensor:
         """The matrix, `[B, n, n]`."""

@@ -27,9 +27,11 @@ import tensorflow as tf
 from tf_cvxlayers.engines.interior_point.cones import Scaling, SymmetricCone
 from tf_cvxlayers.matrices import Factor, Matrices, Rows, Symmetric
 
-# Added to the diagonal, relative to it, without and with refinement: where the matrix
-# is singular, it has a factor nevertheless. The next step mends what this one misses.
+# Added to the diagonal, relative to it, without and with refinement; and the least that
+# is added, in the units of an equilibrated program. A singular matrix has a factor then,
+# and what a step misses for it the next one mends.
 _PROXIMAL = {False: 1e-11, True: 1e-13}
+_LEAST = 1e-12
 # How far to go to the boundary.
 _BACK_OFF = 0.99
 
@@ -113,7 +115,7 @@ class KKT(NamedTuple):
     def of(cls, problem: Matrices, F: Rows, refine: bool) -> "KKT":
         """The system of a program, given `F = W^-1 A`."""
         H = problem.P.plus(F.gram(F))
-        factor = H.raised(_PROXIMAL[refine]).factored()
+        factor = H.raised(_PROXIMAL[refine], _LEAST).factored()
         return cls(problem.P, F, factor, refine)
 
     def solve(self, *right: Column) -> list[Column]:
