@@ -54,8 +54,12 @@ class Symmetric(NamedTuple):
             return Symmetric(None, self.dense + other.dense)
         if self.dense is None:
             return other.plus(self)
-        eye = tf.eye(self.dense.shape[2], dtype=self.dense.dtype)
-        return Symmetric(None, self.dense + other.diagonal[:, :, None] * eye)
+        # Not a sum with a diagonal matrix: of three summands TensorFlow makes one with
+        # a temporary variable, which fails in a loop when it runs again.
+        diagonal = tf.linalg.diag_part(self.dense) + other.diagonal
+        shape = tf.concat([tf.shape(diagonal), [self.dense.shape[2]]], axis=0)
+        dense = tf.broadcast_to(self.dense, shape)
+        return Symmetric(None, tf.linalg.set_diag(dense, diagonal))
 
     def batch(self) -> int | None:
         """The size of the batch axis, None where it is unknown."""

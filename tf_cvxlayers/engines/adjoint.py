@@ -17,6 +17,7 @@ least-squares solution of minimum norm takes its place, element by element.
 
 import tensorflow as tf
 
+from tf_cvxlayers.engines.chunks import in_chunks
 from tf_cvxlayers.engines.kkt import kkt_system
 from tf_cvxlayers.matrices import dense_matrices
 from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure, Pattern
@@ -34,9 +35,26 @@ def direct_adjoint(
     cotangent: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
 ) -> ConeData:
     """The gradient with respect to the data, by dense factorization."""
+    r = in_chunks(
+        lambda *tensors: _adjoint_solution(
+            structure, ConeData(*tensors[:4]), tensors[4:6], tensors[6:]
+        ),
+        [*data, solution.y, solution.s, *cotangent],
+        [tf.TensorSpec([size], tf.float64) for size in (structure.n, structure.m)],
+        structure.P.size + structure.A.size,
+    )
+    return data_gradient(structure, data, solution, cotangent, tuple(r))
+
+
+def _adjoint_solution(
+    structure: ConeStructure,
+    data: ConeData,
+    pair: tuple[tf.Tensor, tf.Tensor],
+    cotangent: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """`r`, at the point with these `y` and `s`."""
     gx, gy, gs = cotangent
-    problem = dense_matrices(structure, data)
-    system = kkt_system(structure.cones, problem, solution.y, solution.s)
+    system = kkt_system(structure.cones, dense_matrices(structure, data), *pair)
     cone = system.cone
     right = (
         gx - system.A.transposed(gs),
@@ -56,8 +74,7 @@ def direct_adjoint(
         )
 
     r1, e = tf.cond(tf.reduce_all(kept), lambda: (r1, e), repaired)
-    r2 = cone.out_of(e[:, :, None])[:, :, 0] - gs
-    return data_gradient(structure, data, solution, cotangent, (r1, r2))
+    return r1, cone.out_of(e[:, :, None])[:, :, 0] - gs
 
 
 def data_gradient(

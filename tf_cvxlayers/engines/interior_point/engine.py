@@ -10,6 +10,7 @@ from tf_cvxlayers import cones
 from tf_cvxlayers.cones import ConeDims
 from tf_cvxlayers.engines.adjoint import direct_adjoint
 from tf_cvxlayers.engines.base import Engine
+from tf_cvxlayers.engines.chunks import in_chunks
 from tf_cvxlayers.engines.interior_point.cones import SymmetricCone
 from tf_cvxlayers.engines.interior_point.equilibration import equilibrated
 from tf_cvxlayers.engines.interior_point.loop import RUNNING, iterated, started
@@ -73,6 +74,18 @@ class InteriorPoint(Engine):
         return None if fits_dense(structure) else "large and sparse"
 
     def solve(self, structure: ConeStructure, data: ConeData) -> ConeSolution:
+        n, m = structure.n, structure.m
+        widths = [tf.TensorSpec([size], tf.float64) for size in (n, m, m)]
+        number = tf.TensorSpec([], tf.int32)
+        found = in_chunks(
+            lambda *data: self._solve_chunk(structure, ConeData(*data)),
+            data,
+            [*widths, number, number],
+            structure.P.size + structure.A.size,
+        )
+        return ConeSolution(*found)
+
+    def _solve_chunk(self, structure: ConeStructure, data: ConeData) -> ConeSolution:
         dims = structure.cones
         problem, (d, e) = equilibrated(dims, dense_matrices(structure, data))
         problem, dims, order = _by_size(problem, dims)
