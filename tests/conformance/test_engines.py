@@ -19,6 +19,19 @@ LINEAR = ["lp_vertex", "sum_of_norms", "softmax", "box_gp"]
 
 
 @pytest.mark.parametrize("case", CONVEX, ids=str)
+def test_clarabel_agrees_with_the_engine_that_is_chosen(case):
+    if not case.layer().engine.portable:
+        pytest.skip("Clarabel is what is chosen")
+    layer = case.new_layer(engine=Diffcp())
+    assert_all_close(
+        outputs_and_gradients(layer, case.values(3)),
+        outputs_and_gradients(case.layer(), case.values(3)),
+        rtol=1e-9,
+        atol=1e-9,
+    )
+
+
+@pytest.mark.parametrize("case", CONVEX, ids=str)
 def test_scs_agrees_with_clarabel(case):
     layer = case.new_layer(engine=Diffcp(solver="scs"))
     result, expected = (which.solve(*case.values(3)) for which in (layer, case.layer()))
@@ -76,7 +89,7 @@ def test_a_large_sparse_problem_has_the_gradient_of_the_dense_path(
     structure = layer.pipeline.reduction.structure
     assert structure.n + structure.m > 300
     found = outputs_and_gradients(layer, values)
-    monkeypatch.setattr(diffcp, "_fits_dense", lambda structure: True)
+    monkeypatch.setattr(diffcp, "fits_dense", lambda structure: True)
     dense, values = _sparse_least_squares(150)
     expected = outputs_and_gradients(dense, values)
     assert_all_close(found, expected, rtol=1e-6, atol=1e-8)
@@ -88,8 +101,8 @@ def test_the_sparse_adjoint_agrees_with_the_dense_one_for_every_cone(name, monke
 
     case = BY_NAME[name]
     expected = outputs_and_gradients(case.layer(), case.values(3))
-    monkeypatch.setattr(diffcp, "_fits_dense", lambda structure: False)
-    found = outputs_and_gradients(case.new_layer(), case.values(3))
+    monkeypatch.setattr(diffcp, "fits_dense", lambda structure: False)
+    found = outputs_and_gradients(case.new_layer(engine=Diffcp()), case.values(3))
     assert_all_close(found, expected, rtol=1e-5, atol=1e-6)
 
 

@@ -158,11 +158,37 @@ def test_time_distributed_maps_each_step():
     assert_all_close(model.predict(data, verbose=0), expected)
 
 
-def test_a_model_may_ask_for_xla_and_runs_without_it():
+def test_a_model_in_tensorflow_ops_is_compiled_by_xla():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(4, 3)), rng.normal(size=(4, 1))
     model = _sequential()
+    plain = keras.models.clone_model(model)
+    plain.set_weights(model.get_weights())
+    for each, jit in ((model, True), (plain, False)):
+        each.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=jit)
+        each.fit(x, y, epochs=2, verbose=0)
+    assert_all_close(model.get_weights(), plain.get_weights(), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["optnet", "ellipsoid", "lp_vertex", "sum_of_norms"])
+def test_xla_gives_the_same_values_and_gradients(name):
+    case = BY_NAME[name]
+    layer, values = case.layer(), [tf.constant(value) for value in case.values(3)]
+    compiled = tf.function(
+        lambda *points: outputs_and_gradients(layer, points), jit_compile=True
+    )
+    assert layer.supports_jit and layer.engine.portable
+    expected = outputs_and_gradients(layer, values)
+    assert_all_close(compiled(*values), expected, rtol=1e-8, atol=1e-8)
+
+
+def test_a_model_that_needs_python_may_ask_for_xla_and_runs_without_it():
+    layers = [keras.layers.Dense(4), BY_NAME["softmax"].new_layer()]
+    model = keras.Sequential([keras.Input((4,)), *layers])
     with pytest.warns(UserWarning, match="jit_compile"):
         model.compile("sgd", "mse", jit_compile=True)
-    model.fit(np.ones((2, 3)), np.ones((2, 1)), verbose=0)
+    model.fit(np.ones((2, 4)), np.ones((2, 4)), verbose=0)
 
 
 def test_two_layers_of_one_graph_do_not_disturb_each_other():

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from tf_cvxlayers.xla import compiled_by_xla
+
 # What the matrices of one chunk may take, and from which batch on there are two.
 _BYTES, _TWO = 2_000_000, 64
 _AT_A_TIME = 2
@@ -32,7 +34,8 @@ def in_chunks(
     """
     most = max(2, _BYTES // (8 * max(numbers, 1)))
     known = next((t.shape[0] for t in tensors if t.shape[0] != 1), 1)
-    if known is not None and known <= min(most, _TWO - 1):
+    few = known is not None and known <= min(most, _TWO - 1)
+    if few or compiled_by_xla():
         return list(function(*tensors))
     batch = next(tf.shape(t)[0] for t in tensors if t.shape[0] != 1)
     count = tf.maximum((batch + most - 1) // most, tf.where(batch < _TWO, 1, 2))

@@ -173,7 +173,9 @@ def stepped(
         return _BACK_OFF / tf.maximum(t, _BACK_OFF)
 
     predictor = direction(x1, z1, one, scaling.point, kappa_tau)
-    eta = one - (one - length(predictor)) ** 3
+    # Not `** 3`, whose last bit depends on where in the batch a number is.
+    remaining = one - length(predictor)
+    eta = one - remaining * remaining * remaining
     mu = (_dot(s, z) + kappa_tau) / (cone.degree + 1)
     centre = (one - eta) * mu
     curvature = scaling.product(predictor.s, predictor.z)

@@ -64,7 +64,8 @@ _EXPONENT = np.uint64(0x7FF0000000000000).astype(np.int64)
 
 def _unit(largest: tf.Tensor) -> tf.Tensor:
     """A power of two near `1 / sqrt(largest)`; one where there is nothing."""
-    root = tf.math.rsqrt(largest)
+    # Not rsqrt, whose last bit depends on where in the batch a number is.
+    root = 1.0 / tf.sqrt(largest)
     bits = tf.bitwise.bitwise_and(tf.bitcast(root, tf.int64), _EXPONENT)
     power = tf.bitcast(bits, root.dtype)
     return tf.where((largest > 0) & tf.math.is_finite(largest), power, 1.0)
