@@ -144,7 +144,9 @@ class Elimination:
         """The values of `T`, and `c`."""
         RK = self._blocks["RK"]
         g = self.g[RK.pattern.rows]
-        return RK.of(data.A) * tf.constant(-1.0 / g), entries_of(data.b, self.R) / self.g
+        return RK.of(data.A) * tf.constant(-1.0 / g), entries_of(
+            data.b, self.R
+        ) / self.g
 
     def apply(self, data: ConeData) -> ConeData:
         """The data of the program that is left."""
@@ -153,7 +155,9 @@ class Elimination:
         EE, C, SE = blocks["EE"].of(data.P), self._mixed(data), blocks["SE"].of(data.A)
         V = self._V([self._PT(EE, T), C])
         X = self._TV(take(T, blocks["RK"].pattern.by_row), V)
-        inner = entries_of(data.q, self.E) + symmetric_matvec(blocks["EE"].pattern, EE, c)
+        inner = entries_of(data.q, self.E) + symmetric_matvec(
+            blocks["EE"].pattern, EE, c
+        )
         return ConeData(
             P=self._P([blocks["KK"].of(data.P), X]),
             q=entries_of(data.q, self.K)

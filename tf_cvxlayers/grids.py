@@ -176,9 +176,7 @@ def _block(runs: list[_Run], position: int) -> tuple[Block, int]:
             second = runs[position + phases : position + 2 * phases]
             best = Block(
                 tuple(
-                    Grid(
-                        *one[:2], rows, two.start - one.start, one.length, one.stride
-                    )
+                    Grid(*one[:2], rows, two.start - one.start, one.length, one.stride)
                     for one, two in zip(first, second, strict=True)
                 )
             )

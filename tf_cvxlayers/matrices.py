@@ -83,7 +83,7 @@ class Symmetric(NamedTuple):
             return Symmetric(self.diagonal * d * d, None)
         return Symmetric(None, self.dense * d[:, :, None] * d[:, None, :])
 
-    def raised(self, part: float, least: float) -> "Symmetric":
+    def raised(self, part: tf.Tensor, least: float) -> "Symmetric":
         """With a larger diagonal: by this part of each entry, and by so much at
         least."""
         diagonal = self.diagonal

@@ -203,9 +203,10 @@ class SymmetricCone:
     @functools.cached_property
     def _groups(self) -> list[tuple[int, int]]:
         """How many second-order cones of which size, in order."""
-        return [(len(list(same)), size) for size, same in itertools.groupby(
-            self.second_order
-        )]
+        return [
+            (len(list(same)), size)
+            for size, same in itertools.groupby(self.second_order)
+        ]
 
     @functools.cached_property
     def identity(self) -> list[float]:

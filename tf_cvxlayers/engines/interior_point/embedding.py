@@ -27,10 +27,10 @@ import tensorflow as tf
 from tf_cvxlayers.engines.interior_point.cones import Scaling, SymmetricCone
 from tf_cvxlayers.matrices import Factor, Matrices, Rows, Symmetric
 
-# Added to the diagonal, relative to it, without and with refinement; and the least that
+# Added to the diagonal, relative to it, with and without refinement; and the least that
 # is added, in the units of an equilibrated program. A singular matrix has a factor then,
 # and what a step misses for it the next one mends.
-_PROXIMAL = {False: 1e-11, True: 1e-13}
+_PROXIMAL = 1e-13, 1e-11
 _LEAST = 1e-12
 # How far to go to the boundary.
 _BACK_OFF = 0.99
@@ -102,20 +102,21 @@ Column = tuple[tf.Tensor, tf.Tensor]
 class KKT(NamedTuple):
     """The factored system at a scaling: `P`, `F`, and the factor of `P + F'F`.
 
-    refine: whether it is solved with a step of refinement, to more than half of the
-    digits where it is badly conditioned.
+    refine: bool tensor, whether it is solved with a step of refinement, to more than
+    half of the digits where it is badly conditioned.
     """
 
     P: Symmetric
     F: Rows
     factor: Factor
-    refine: bool
+    refine: tf.Tensor
 
     @classmethod
-    def of(cls, problem: Matrices, F: Rows, refine: bool) -> "KKT":
+    def of(cls, problem: Matrices, F: Rows, refine: tf.Tensor) -> "KKT":
         """The system of a program, given `F = W^-1 A`."""
         H = problem.P.plus(F.gram(F))
-        factor = H.raised(_PROXIMAL[refine], _LEAST).factored()
+        part = tf.where(refine, *(tf.constant(p, tf.float64) for p in _PROXIMAL))
+        factor = H.raised(part, _LEAST).factored()
         return cls(problem.P, F, factor, refine)
 
     def solve(self, *right: Column) -> list[Column]:
@@ -123,9 +124,12 @@ class KKT(NamedTuple):
         a, c = (tf.stack(side, axis=2) for side in zip(*right, strict=True))
         dx = self.factor.solve(a + self.F.transposed(c))
         z = self.F.times(dx) - c
-        if self.refine:
+
+        def refined():
             more = self.factor.solve(a - self.P.times(dx) - self.F.transposed(z))
-            dx, z = dx + more, z + self.F.times(more)
+            return dx + more, z + self.F.times(more)
+
+        dx, z = tf.cond(self.refine, refined, lambda: (dx, z))
         pairs = zip(tf.unstack(dx, axis=2), tf.unstack(z, axis=2), strict=True)
         return list(pairs)
 
@@ -135,7 +139,7 @@ def stepped(
     cone: SymmetricCone,
     point: Iterate,
     residual: Residual,
-    refine: bool,
+    refine: tf.Tensor,
 ) -> tuple[Iterate, tf.Tensor]:
     """The direction of Mehrotra's predictor and corrector, and how far to go, `[B, 1]`.
 

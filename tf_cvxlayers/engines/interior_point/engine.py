@@ -112,39 +112,41 @@ class InteriorPoint(Engine):
         cone = SymmetricCone.of(dims)
         direction = dense_direction(dims, problem)
 
-        def run(state, tolerance, refine):
+        def unfinished(_phase, _state, _found, done):
+            return ~tf.reduce_all(done)
+
+        # First to the handover; what is not done after that, to the tolerance.
+        def phase(k, state, found, done):
+            state = state._replace(status=tf.where(done, state.status, RUNNING))
+            tolerance = tf.where(k == 0, _constant(_HANDOVER), self.tolerance)
             state = iterated(
-                problem, cone, state, tolerance, self.max_iterations, refine
+                problem, cone, state, tolerance, self.max_iterations, refine=k > 0
             )
             x, z, s = (part / state.point.tau for part in state.point[:3])
-            status, iterations = state.status[:, 0], state.iterations[:, 0]
-            found = ConeSolution(x, z, s, status, iterations)
-            found, residual = refined(dims, problem, found, direction)
-            return state, found, tf.where(residual <= _CONVERGED, True, False)
-
-        state, found, converged = run(
-            started(problem, cone), _HANDOVER, refine=False
-        )
-        certified = (found.status == Status.PRIMAL_INFEASIBLE) | (
-            found.status == Status.DUAL_INFEASIBLE
-        )
-        done = converged | certified
-
-        def continued():
-            unfinished = tf.where(done[:, None], state.status, RUNNING)
-            again = state._replace(status=unfinished)
-            _, more, _ = run(again, self.tolerance, refine=True)
-            return ConeSolution(
-                *(
-                    tf.where(tf.reshape(done, [-1] + [1] * (new.shape.rank - 1)), old, new)
-                    for old, new in zip(found, more, strict=True)
-                )
+            point = ConeSolution(x, z, s, state.status, state.iterations)
+            point, residual = refined(dims, problem, point, direction)
+            certified = (state.status == Status.PRIMAL_INFEASIBLE) | (
+                state.status == Status.DUAL_INFEASIBLE
             )
+            converged = tf.where(residual[:, None] <= _CONVERGED, True, False)
+            found = ConeSolution(
+                *(tf.where(done, *pair) for pair in zip(found, point, strict=True))
+            )
+            return k + 1, state, found, done | certified | converged
 
-        found = tf.cond(tf.reduce_all(done), lambda: found, continued)
-        running = found.status == RUNNING
-        status = tf.where(running, Status.ITERATION_LIMIT, found.status)
-        return tuple(found._replace(status=status))
+        state = started(problem, cone)
+        x, z, s, *_ = state.point
+        found = ConeSolution(x, z, s, state.status, state.iterations)
+        never = tf.zeros_like(state.status, tf.bool)
+        _, _, found, _ = tf.while_loop(
+            unfinished,
+            phase,
+            (tf.constant(0), state, found, never),
+            maximum_iterations=2,
+        )
+        stopped = found.status == RUNNING
+        status = tf.where(stopped, Status.ITERATION_LIMIT, found.status)
+        return (*found[:3], status[:, 0], found.iterations[:, 0])
 
     def adjoint(
         self,
@@ -154,6 +156,10 @@ class InteriorPoint(Engine):
         cotangent: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
     ) -> ConeData:
         return direct_adjoint(structure, data, solution, cotangent)
+
+
+def _constant(value: float) -> tf.Tensor:
+    return tf.constant(value, tf.float64)
 
 
 def _by_size(

@@ -15,7 +15,11 @@ from tf_cvxlayers.engines.interior_point.embedding import (
 from tf_cvxlayers.errors import Status
 from tf_cvxlayers.matrices import Matrices
 
-RUNNING = -1
+# Beside `Status`: goes on; waits for refinement.
+RUNNING, WAITING = -1, -2
+# Where tau is so much smaller than kappa, there is a certificate to be found, or none at
+# the accuracy of the steps.
+_VANISHED = 1e-9
 # Relative accuracy of a certificate.
 _CERTAIN = 1e-8
 # A shorter step than this gets nowhere.
@@ -34,7 +38,7 @@ class State(NamedTuple):
 def started(problem: Matrices, cone: SymmetricCone) -> State:
     """The state before the first iteration: the point of least squares, moved into the
     cone (Vandenberghe, section 5.3)."""
-    unit = KKT.of(problem, problem.A, refine=False)
+    unit = KKT.of(problem, problem.A, refine=tf.constant(False))
     ((x, z),) = unit.solve((-problem.q, problem.b))
     batch = tf.shape(x)[0]
     s, z = _moved_inside(cone, -z), _moved_inside(cone, z)
@@ -56,9 +60,9 @@ def iterated(
     problem: Matrices,
     cone: SymmetricCone,
     state: State,
-    tolerance: float,
+    tolerance: tf.Tensor,
     max_iterations: int,
-    refine: bool,
+    refine: tf.Tensor,
 ) -> State:
     """The state when every element has a verdict, or has used up all iterations."""
 
@@ -81,6 +85,12 @@ def iterated(
         terms = Terms.at(problem, new)
         residual_new = terms.residual(problem, new)
         judged = verdict(problem, new, terms, residual_new, tolerance)
+        waits = (
+            (judged == RUNNING)
+            & tf.logical_not(refine)
+            & (new.tau <= _VANISHED * new.kappa)
+        )
+        judged = tf.where(waits, WAITING, judged)
         judged = tf.where(moves, judged, Status.NUMERICAL_ERROR)
         return (
             point,
@@ -114,7 +124,7 @@ def verdict(
     point: Iterate,
     terms: Terms,
     residual: Residual,
-    tolerance: float,
+    tolerance: tf.Tensor,
 ) -> tf.Tensor:
     """`SOLVED`, a certificate, or `RUNNING`, `[B, 1]`: Clarabel's criteria (Goulart and
     Chen, section 3.3), in the largest norm."""
