@@ -11,7 +11,7 @@ All are batches; a batch axis of length 1 broadcasts. Vectors are `[B, n]`, colu
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -63,7 +63,8 @@ class Symmetric(NamedTuple):
 
     def batch(self) -> int | None:
         """The size of the batch axis, None where it is unknown."""
-        return (self.dense if self.diagonal is None else self.diagonal).shape[0]
+        values: Any = self.dense if self.diagonal is None else self.diagonal
+        return values.shape[0]
 
     def largest(self) -> tf.Tensor:
         """The largest absolute value, `[B, 1]`."""
@@ -194,19 +195,19 @@ class Rows(NamedTuple):
 
     def gram(self, weighted: "Rows") -> Symmetric:
         """`A'W A`, given `W A`."""
-        result = None
+        parts = []
         if self.general is not None:
             full = tf.matmul(self.general, weighted.general, transpose_a=True)
-            result = Symmetric(None, full)
+            parts.append(Symmetric(None, full))
         if self.bounds is not None:
             diagonal = self.split.onto_columns(self.bounds * weighted.bounds)
-            other = Symmetric(diagonal, None)
-            result = other if result is None else result.plus(other)
-        return result
+            parts.append(Symmetric(diagonal, None))
+        return functools.reduce(Symmetric.plus, parts)
 
     def batch(self) -> int | None:
         """The size of the batch axis, None where it is unknown."""
-        return (self.bounds if self.general is None else self.general).shape[0]
+        values: Any = self.bounds if self.general is None else self.general
+        return values.shape[0]
 
     def row_norms(self) -> tf.Tensor:
         """The squared norm of each row, `[B, m]`."""
@@ -306,11 +307,20 @@ def fits_dense(structure: ConeStructure) -> bool:
 
 
 class Matrices(NamedTuple):
-    """The data of a cone program as matrices and vectors."""
+    """The data of a cone program as matrices that can be factored, and vectors."""
 
-    P: Symmetric | SparseSymmetric
+    P: Symmetric
     q: tf.Tensor
-    A: Rows | SparseRows
+    A: Rows
+    b: tf.Tensor
+
+
+class SparseMatrices(NamedTuple):
+    """The data of a cone program as matrices that can be multiplied, and vectors."""
+
+    P: SparseSymmetric
+    q: tf.Tensor
+    A: SparseRows
     b: tf.Tensor
 
 
@@ -321,9 +331,9 @@ def dense_matrices(structure: ConeStructure, data: ConeData) -> Matrices:
     )
 
 
-def sparse_matrices(structure: ConeStructure, data: ConeData) -> Matrices:
+def sparse_matrices(structure: ConeStructure, data: ConeData) -> SparseMatrices:
     """The data as matrices that can be multiplied."""
-    return Matrices(
+    return SparseMatrices(
         SparseSymmetric(structure.P, data.P),
         data.q,
         SparseRows(structure.A, data.A),

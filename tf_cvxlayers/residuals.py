@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_cvxlayers.matrices import Matrices
+from tf_cvxlayers.matrices import Matrices, SparseMatrices
 
 
 class Residuals(NamedTuple):
@@ -28,7 +28,9 @@ class Residuals(NamedTuple):
         return tf.reduce_max(tf.stack(self), axis=0)
 
 
-def residuals(problem: Matrices, x: tf.Tensor, y: tf.Tensor, s: tf.Tensor) -> Residuals:
+def residuals(
+    problem: Matrices | SparseMatrices, x: tf.Tensor, y: tf.Tensor, s: tf.Tensor
+) -> Residuals:
     """The residuals of `(x, y, s)`. Whether `s` and `y` lie in their cones is the
     engine's promise, and not looked at."""
     Ax, Px, Aty = problem.A.times(x), problem.P.times(x), problem.A.transposed(y)

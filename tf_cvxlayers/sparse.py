@@ -8,13 +8,13 @@ batch, so that its result does not depend, not in the last bit, on its neighbour
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.grids import blocks_of, joined
 from tf_cvxlayers.program import LinearMap, Pattern
-
 
 # Fewer columns than this are gathered, whatever their order.
 _MANY_COLUMNS = 500
@@ -30,7 +30,7 @@ def take(values: tf.Tensor | Sequence[tf.Tensor], columns: np.ndarray) -> tf.Ten
             that are needed are shared by the batch, so is the result.
         columns: their numbers.
     """
-    parts = list(values) if isinstance(values, list | tuple) else [values]
+    parts: list[Any] = list(values) if isinstance(values, list | tuple) else [values]
     if columns.size == 0:
         return parts[-1][:, :0]
     parts, which, columns = _needed(parts, columns)

@@ -1,6 +1,6 @@
 """Whether what is traced will be compiled by XLA.
 
-XLA knows the sizes of a batch when it compiles, and neither strings nor assertions: what
+XLA knows the size of a batch when it compiles, and neither strings nor assertions. What
 is there for their sake is left out.
 """
 

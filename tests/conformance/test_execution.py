@@ -178,7 +178,8 @@ def test_xla_gives_the_same_values_and_gradients(name):
     compiled = tf.function(
         lambda *points: outputs_and_gradients(layer, points), jit_compile=True
     )
-    assert layer.supports_jit and layer.engine.portable
+    assert layer.supports_jit
+    assert layer.engine.portable
     expected = outputs_and_gradients(layer, values)
     assert_all_close(compiled(*values), expected, rtol=1e-8, atol=1e-8)
 

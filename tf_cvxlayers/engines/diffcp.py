@@ -143,14 +143,13 @@ class Diffcp(Engine):
                 (batch,),
             ],
         )
+        solution, dims = ConeSolution(*outputs), structure.cones
         if fits_dense(structure):
-            problem = dense_matrices(structure, data)
-            direction = dense_direction(structure.cones, problem)
-        else:
-            problem = sparse_matrices(structure, data)
-            direction = self._sparse_direction(structure, data)
-        solution = ConeSolution(*outputs)
-        return refined(structure.cones, problem, solution, direction)[0]
+            dense = dense_matrices(structure, data)
+            return refined(dims, dense, solution, dense_direction(dims, dense))[0]
+        sparse = sparse_matrices(structure, data)
+        direction = self._sparse_direction(structure, data)
+        return refined(dims, sparse, solution, direction)[0]
 
     def _sparse_direction(self, structure: ConeStructure, data: ConeData) -> Direction:
         """The Newton direction by sparse factorization."""

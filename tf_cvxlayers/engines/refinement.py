@@ -20,12 +20,12 @@ import tensorflow as tf
 from tf_cvxlayers.cones import ConeDims
 from tf_cvxlayers.engines.kkt import Pair, kkt_system
 from tf_cvxlayers.engines.projections import complementary_pair
-from tf_cvxlayers.matrices import Matrices
+from tf_cvxlayers.matrices import Matrices, SparseMatrices
 from tf_cvxlayers.program import ConeSolution
 from tf_cvxlayers.residuals import residuals
 
-# Steps are made while the residual is more than rounding leaves, and one at least. Where
-# a cone is curved a residual of 1e-16 can hide an error of 1e-10 in x: two at least.
+# Steps are made while the residual is more than rounding leaves, and one at least.
+# Where a cone is curved, a residual of 1e-16 can hide an error of 1e-10 in x: two.
 _STEPS = 3
 _ROUNDING = 1e-14
 
@@ -34,7 +34,10 @@ Direction = Callable[[Pair, Pair], Pair]
 
 
 def refined(
-    dims: ConeDims, problem: Matrices, solution: ConeSolution, direction: Direction
+    dims: ConeDims,
+    problem: Matrices | SparseMatrices,
+    solution: ConeSolution,
+    direction: Direction,
 ) -> tuple[ConeSolution, tf.Tensor]:
     """The solution, closer where a step of Newton's method brings it closer; and its
     largest relative residual, `[B]`."""
@@ -83,7 +86,7 @@ def dense_direction(dims: ConeDims, problem: Matrices) -> Direction:
 
 def _newton_step(
     dims: ConeDims,
-    problem: Matrices,
+    problem: Matrices | SparseMatrices,
     point: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
     direction: Direction,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

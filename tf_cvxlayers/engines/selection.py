@@ -58,7 +58,7 @@ def choose_engine(wanted: str | Engine, structure: ConeStructure) -> Choice:
 
 
 def _preferred(structure: ConeStructure) -> Choice:
-    passed_over = []
+    passed_over: list[str] = []
     for engine in _CANDIDATES:
         if not engine.accepts(structure):
             objection: str | None = f"no {_missing(engine, structure)}"
@@ -69,7 +69,8 @@ def _preferred(structure: ConeStructure) -> Choice:
             return Choice(engine, "; ".join([why, *passed_over]))
         passed_over.append(f"passed over {engine.name} ({objection})")
     raise ProblemError(  # pragma: no cover - the last one takes every cone
-        f"Expected cones that some engine takes. Received: {structure.cones.describe()}."
+        "Expected cones that some engine takes. "
+        f"Received: {structure.cones.describe()}."
     )
 
 

@@ -23,13 +23,11 @@ from tf_cvxlayers.matrices import Rows, all_general
 
 
 class Scaling(Protocol):
-    """The Nesterov-Todd scaling of a batch, and what is seen from its point.
+    """The Nesterov-Todd scaling of a batch, and what is seen from its point."""
 
-    Attributes:
-        point: `lambda`.
-    """
-
-    point: tf.Tensor
+    @property
+    def point(self) -> tf.Tensor:
+        """`lambda`."""
 
     def times(self, v: tf.Tensor) -> tf.Tensor:
         """`W v`."""
@@ -215,7 +213,7 @@ class SymmetricCone:
         return [1.0] * self.orthant + list(itertools.chain(*tails))
 
     def distance(self, v: tf.Tensor) -> tf.Tensor:
-        """How far outside `v` is: the least `t` with `v + t e` in the cone, `[B, 1]`."""
+        """How far outside it is: the least `t` with `v + t e` inside, `[B, 1]`."""
         parts = []
         if self.orthant:
             parts.append(-v[:, : self.orthant])

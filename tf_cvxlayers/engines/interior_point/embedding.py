@@ -24,12 +24,12 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_cvxlayers.engines.interior_point.cones import Scaling, SymmetricCone
+from tf_cvxlayers.engines.interior_point.cones import SymmetricCone
 from tf_cvxlayers.matrices import Factor, Matrices, Rows, Symmetric
 
 # Added to the diagonal, relative to it, with and without refinement; and the least that
-# is added, in the units of an equilibrated program. A singular matrix has a factor then,
-# and what a step misses for it the next one mends.
+# is added, in the units of an equilibrated program. A singular matrix then has a
+# factor, and what a step misses for it the next one mends.
 _PROXIMAL = 1e-13, 1e-11
 _LEAST = 1e-12
 # How far to go to the boundary.

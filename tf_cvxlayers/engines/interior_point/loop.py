@@ -17,8 +17,8 @@ from tf_cvxlayers.matrices import Matrices
 
 # Beside `Status`: goes on; waits for refinement.
 RUNNING, WAITING = -1, -2
-# Where tau is so much smaller than kappa, there is a certificate to be found, or none at
-# the accuracy of the steps.
+# Where tau is so much smaller than kappa, there is a certificate to be found, or the
+# steps are not accurate enough for it.
 _VANISHED = 1e-9
 # Relative accuracy of a certificate.
 _CERTAIN = 1e-8

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_cvxlayers.errors import Status
-from tf_cvxlayers.matrices import Matrices, Rows, Symmetric, all_general
+from tf_cvxlayers.matrices import Matrices, Symmetric, all_general
 
 # Relative to the largest, what counts as zero in R, and among the singular values.
 _DEPENDENT = 1e-9
@@ -44,8 +44,13 @@ class _Basis(NamedTuple):
 def solve_in_null_space(
     problem: Matrices, equalities: int, solver: Solver
 ) -> tuple[tf.Tensor, ...]:
-    """The solution of a program whose first rows are equalities, by a solver of programs
-    that have none."""
+    """The solution of a program whose first rows are equalities.
+
+    Args:
+        problem: the program.
+        equalities: how many of its rows are.
+        solver: of programs that have none.
+    """
     n, p = problem.q.shape[1], equalities
     dense = problem.A.dense()
     A, G = dense[:, :p], all_general(dense[:, p:])
