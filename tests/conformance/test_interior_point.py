@@ -7,8 +7,9 @@ import tensorflow as tf
 
 from tests.calls import assert_all_close, outputs_and_gradients
 from tests.problems import BY_NAME
-from tf_cvxlayers import CvxpyLayer, SolverError, Status
+from tf_cvxlayers import CvxpyLayer, Status
 from tf_cvxlayers.engines import Diffcp, InteriorPoint
+from tf_cvxlayers.errors import SolverError
 
 BATCH = 3
 
@@ -112,7 +113,7 @@ def test_a_large_batch_is_its_elements(name):
 
 
 def test_the_limit_of_iterations_is_kept_and_named():
-    case = BY_NAME["ellipsoid"]
+    case = BY_NAME["sum_of_norms"]
     layer = case.new_layer(engine=InteriorPoint(max_iterations=1))
     result = layer.solve(*case.values(BATCH))
     assert result.iterations.numpy().max() <= 1

@@ -16,6 +16,11 @@ from tf_cvxlayers.xla import compiled_by_xla
 # What the matrices of one chunk may take, and from which batch on there are two.
 _BYTES, _TWO = 2_000_000, 64
 _AT_A_TIME = 2
+# A batch of this size or less is not worth a loop. A larger one of known size is one
+# chunk at least, and of unknown size in it: where TensorFlow 2.21 can tell that a graph
+# takes more than 200 MB, it accumulates sums in variables, in an order that changes
+# from run to run, and in a loop it finds them to exist when the graph runs again.
+_SMALL = 100_000
 
 
 def in_chunks(
@@ -34,8 +39,8 @@ def in_chunks(
     """
     most = max(2, _BYTES // (8 * max(numbers, 1)))
     known = next((t.shape[0] for t in tensors if t.shape[0] != 1), 1)
-    few = known is not None and known <= min(most, _TWO - 1)
-    if few or compiled_by_xla():
+    small = known is not None and known < _TWO and 8 * known * numbers <= _SMALL
+    if small or compiled_by_xla() or tf.executing_eagerly():
         return list(function(*tensors))
     batch = next(tf.shape(t)[0] for t in tensors if t.shape[0] != 1)
     count = tf.maximum((batch + most - 1) // most, tf.where(batch < _TWO, 1, 2))

@@ -22,6 +22,7 @@ from tf_cvxlayers import callback
 from tf_cvxlayers.cones import ConeDims
 from tf_cvxlayers.engines.adjoint import data_gradient, direct_adjoint
 from tf_cvxlayers.engines.base import Engine, batch_size
+from tf_cvxlayers.engines.chunks import in_chunks
 from tf_cvxlayers.engines.refinement import Direction, dense_direction, refined
 from tf_cvxlayers.engines.solvers import SOLVERS, in_our_order, psd_repair, status_of
 from tf_cvxlayers.engines.sparse_kkt import Method, sparse_solve
@@ -145,8 +146,13 @@ class Diffcp(Engine):
         )
         solution, dims = ConeSolution(*outputs), structure.cones
         if fits_dense(structure):
-            dense = dense_matrices(structure, data)
-            return refined(dims, dense, solution, dense_direction(dims, dense))[0]
+            point = in_chunks(
+                lambda *tensors: _refined(structure, tensors[:4], tensors[4:]),
+                [*data, *solution[:3]],
+                [tf.TensorSpec([part.shape[1]], tf.float64) for part in solution[:3]],
+                structure.P.size + structure.A.size,
+            )
+            return solution.at(*point)
         sparse = sparse_matrices(structure, data)
         direction = self._sparse_direction(structure, data)
         return refined(dims, sparse, solution, direction)[0]
@@ -183,6 +189,14 @@ class Diffcp(Engine):
             self.threads,
         )
         return data_gradient(structure, data, solution, cotangent, r)
+
+
+def _refined(structure: ConeStructure, data, point) -> tuple[tf.Tensor, ...]:
+    """`(x, y, s)`, refined with dense matrices."""
+    dims, dense = structure.cones, dense_matrices(structure, ConeData(*data))
+    x, y, s = point
+    start = ConeSolution(x, y, s, None, None)
+    return refined(dims, dense, start, dense_direction(dims, dense))[0][:3]
 
 
 @functools.lru_cache(maxsize=256)
