@@ -24,7 +24,9 @@ LAYERS = [
     ["program"],
     ["diagnosis", "grids"],
     ["sparse"],
-    ["affine", "matrices"],
+    ["affine", "symmetric"],
+    ["rows"],
+    ["matrices"],
     ["elimination"],
     [
         "canonicalize",

@@ -10,9 +10,10 @@ from tf_cvxlayers.engines import Diffcp
 from tf_cvxlayers.engines.adjoint import direct_adjoint
 from tf_cvxlayers.engines.kkt import kkt_system
 from tf_cvxlayers.engines.spectrum import block_pattern, derivative_blocks, spectrum
-from tf_cvxlayers.matrices import Symmetric, dense_matrices
+from tf_cvxlayers.matrices import dense_matrices
 from tf_cvxlayers.program import ConeData
 from tf_cvxlayers.sparse import symmetric_to_dense, to_dense
+from tf_cvxlayers.symmetric import Symmetric
 
 NAMES = ["optnet", "ellipsoid", "maxcut", "softmax", "power_projection"]
 

@@ -15,7 +15,9 @@ from tf_cvxlayers.engines.interior_point.embedding import (
 from tf_cvxlayers.engines.interior_point.equilibration import equilibrated
 from tf_cvxlayers.engines.interior_point.null_space import solve_in_null_space
 from tf_cvxlayers.errors import Status
-from tf_cvxlayers.matrices import Matrices, Symmetric, all_general
+from tf_cvxlayers.matrices import Matrices
+from tf_cvxlayers.rows import all_general
+from tf_cvxlayers.symmetric import Symmetric
 
 CONES = [
     SymmetricCone(4, ()),

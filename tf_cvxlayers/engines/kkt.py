@@ -27,7 +27,9 @@ import tensorflow as tf
 
 from tf_cvxlayers.cones import ConeDims
 from tf_cvxlayers.engines.spectrum import Spectrum, spectrum
-from tf_cvxlayers.matrices import Matrices, Rows, Symmetric, all_general
+from tf_cvxlayers.matrices import Matrices
+from tf_cvxlayers.rows import Rows, all_general
+from tf_cvxlayers.symmetric import Symmetric
 
 Pair = tuple[tf.Tensor, tf.Tensor]
 

@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 import tensorflow as tf
 
 from tf_cvxlayers.cones import ConeDims
-from tf_cvxlayers.matrices import Rows, all_general
+from tf_cvxlayers.rows import Rows, all_general
 
 
 class Scaling(Protocol):

@@ -25,7 +25,9 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_cvxlayers.engines.interior_point.cones import SymmetricCone
-from tf_cvxlayers.matrices import Factor, Matrices, Rows, Symmetric
+from tf_cvxlayers.matrices import Matrices
+from tf_cvxlayers.rows import Rows
+from tf_cvxlayers.symmetric import Factor, Symmetric
 
 # Added to the diagonal, relative to it, with and without refinement; and the least that
 # is added, in the units of an equilibrated program. A singular matrix then has a

@@ -17,8 +17,9 @@ from tf_cvxlayers.engines.interior_point.loop import RUNNING, iterated, started
 from tf_cvxlayers.engines.interior_point.null_space import solve_in_null_space
 from tf_cvxlayers.engines.refinement import dense_direction, refined
 from tf_cvxlayers.errors import Status
-from tf_cvxlayers.matrices import Matrices, all_general, dense_matrices, fits_dense
+from tf_cvxlayers.matrices import Matrices, dense_matrices, fits_dense
 from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure
+from tf_cvxlayers.rows import all_general
 
 # Newton's method takes over from an iterate of this accuracy. Where it does not
 # converge, the iteration goes on to the tolerance that was asked for.

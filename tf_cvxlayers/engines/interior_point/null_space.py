@@ -21,7 +21,9 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_cvxlayers.errors import Status
-from tf_cvxlayers.matrices import Matrices, Symmetric, all_general
+from tf_cvxlayers.matrices import Matrices
+from tf_cvxlayers.rows import all_general
+from tf_cvxlayers.symmetric import Symmetric
 
 # Relative to the largest, what counts as zero in R, and among the singular values.
 _DEPENDENT = 1e-9

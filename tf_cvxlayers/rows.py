@@ -1,0 +1,169 @@
+"""A matrix of rows, of which those with a single entry stay lists of numbers.
+
+A row of `A` with a single entry is a bound on a variable. `A'diag(w)A` of bounds is a
+diagonal, and a problem that has nothing else is solved without a factorization.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_cvxlayers.sparse import sum_by_row, take
+from tf_cvxlayers.symmetric import Symmetric, product
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Split:
+    """Which rows are bounds, on which variables, and which are not."""
+
+    bounds: np.ndarray
+    columns: np.ndarray
+    general: np.ndarray
+    n: int
+
+    @functools.cached_property
+    def order(self) -> np.ndarray:
+        """From general rows, then bounds, to the order of the rows."""
+        return np.argsort(np.concatenate([self.general, self.bounds]))
+
+    @functools.cached_property
+    def by_column(self) -> np.ndarray:
+        """The order of the bounds by column."""
+        return np.argsort(self.columns, kind="stable")
+
+    def onto_columns(self, values: tf.Tensor) -> tf.Tensor:
+        """Values `[B, bounds]` summed to `[B, n]` by the columns of the bounds."""
+        order = self.by_column
+        return sum_by_row(take(values, order), self.columns[order], self.n)
+
+
+class Rows(NamedTuple):
+    """A matrix `[B, m, n]` of rows.
+
+    Attributes:
+        general: `[B, rows, n]`, the rows that are not bounds, or None.
+        bounds: `[B, bounds]`, the one entry of each other row, or None.
+        split: which are which.
+    """
+
+    general: tf.Tensor | None
+    bounds: tf.Tensor | None
+    split: Split
+
+    def times(self, x: tf.Tensor) -> tf.Tensor:
+        """`A x` for vectors, or columns."""
+        if self.bounds is None:
+            return product(self.general, x)
+        if len(x.shape) == 3:
+            return _by_column(self.times, x)
+        parts = [self.bounds * take(x, self.split.columns)]
+        if self.general is not None:
+            parts.insert(0, product(self.general, x))
+        return take(parts, self.split.order)
+
+    def transposed(self, y: tf.Tensor) -> tf.Tensor:
+        """`A' y` for vectors, or columns."""
+        if self.bounds is None:
+            return product(self.general, y, transpose=True)
+        if len(y.shape) == 3:
+            return _by_column(self.transposed, y)
+        parts = []
+        if self.general is not None:
+            part = take(y, self.split.general)
+            parts.append(product(self.general, part, transpose=True))
+        if self.bounds is not None:
+            part = self.bounds * take(y, self.split.bounds)
+            parts.append(self.split.onto_columns(part))
+        return functools.reduce(tf.add, parts)
+
+    def scaled(self, rows: tf.Tensor, columns: tf.Tensor | None = None) -> "Rows":
+        """`diag(rows) A diag(columns)`."""
+        general, bounds = self.general, self.bounds
+        if general is not None:
+            general = take(rows, self.split.general)[:, :, None] * general
+        if bounds is not None:
+            bounds = take(rows, self.split.bounds) * bounds
+        if columns is not None and general is not None:
+            general = general * columns[:, None, :]
+        if columns is not None and bounds is not None:
+            bounds = bounds * take(columns, self.split.columns)
+        return Rows(general, bounds, self.split)
+
+    def gram(self, weighted: "Rows") -> Symmetric:
+        """`A'W A`, given `W A`."""
+        parts = []
+        if self.general is not None:
+            full = tf.matmul(self.general, weighted.general, transpose_a=True)
+            parts.append(Symmetric(None, full))
+        if self.bounds is not None:
+            diagonal = self.split.onto_columns(self.bounds * weighted.bounds)
+            parts.append(Symmetric(diagonal, None))
+        return functools.reduce(Symmetric.plus, parts)
+
+    def batch(self) -> int | None:
+        """The size of the batch axis, None where it is unknown."""
+        values: Any = self.bounds if self.general is None else self.general
+        return values.shape[0]
+
+    def row_norms(self) -> tf.Tensor:
+        """The squared norm of each row, `[B, m]`."""
+        parts = []
+        if self.general is not None:
+            parts.append(tf.reduce_sum(tf.square(self.general), axis=2))
+        if self.bounds is not None:
+            parts.append(tf.square(self.bounds))
+        return take(parts, self.split.order)
+
+    def row_largest(self) -> tf.Tensor:
+        """The largest absolute value of each row, `[B, m]`."""
+        parts = []
+        if self.general is not None:
+            parts.append(tf.reduce_max(tf.abs(self.general), axis=2))
+        if self.bounds is not None:
+            parts.append(tf.abs(self.bounds))
+        return take(parts, self.split.order)
+
+    def column_largest(self) -> tf.Tensor:
+        """The largest absolute value of each column, `[B, n]`."""
+        parts = []
+        if self.general is not None:
+            parts.append(tf.reduce_max(tf.abs(self.general), axis=1))
+        if self.bounds is not None:
+            # Of several bounds on a variable their sum is near enough.
+            parts.append(self.split.onto_columns(tf.abs(self.bounds)))
+        return functools.reduce(tf.maximum, parts)
+
+    def dense(self) -> tf.Tensor:
+        """The matrix, `[B, m, n]`."""
+        if self.bounds is None:
+            return self.general
+        split = self.split
+        place = np.arange(split.columns.size) * split.n + split.columns
+        size = split.columns.size * split.n
+        flat = sum_by_row(self.bounds, place, size)
+        rows = tf.reshape(flat, [-1, split.columns.size, split.n])
+        if self.general is None:
+            return tf.gather(rows, split.order, axis=1)
+        batch = tf.broadcast_dynamic_shape(
+            tf.shape(rows)[:1], tf.shape(self.general)[:1]
+        )
+        both = [
+            tf.broadcast_to(part, tf.concat([batch, part.shape[1:]], axis=0))
+            for part in (self.general, rows)
+        ]
+        return tf.gather(tf.concat(both, axis=1), split.order, axis=1)
+
+
+def _by_column(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
+    return tf.stack([function(part) for part in tf.unstack(x, axis=2)], axis=2)
+
+
+def all_general(matrix: tf.Tensor) -> Rows:
+    """The rows of a dense matrix `[B, m, n]`."""
+    _, m, n = matrix.shape
+    none = np.zeros(0, np.int64)
+    return Rows(matrix, None, Split(none, none, np.arange(m), n))
