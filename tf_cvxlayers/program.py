@@ -16,7 +16,6 @@ symmetric. Nothing here knows of CVXPY or TensorFlow.
 
 import dataclasses
 import functools
-import itertools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -190,12 +189,6 @@ class ConeProgram:
     parameters: tuple[ParameterSpec, ...]
     features: tuple[tuple[int, bool], ...]
     variables: tuple[VariableSpec, ...]
-
-    def feature_slices(self) -> list[slice]:
-        """Where the block of each feature lies."""
-        sizes = [self.parameters[index].size for index, _ in self.features]
-        edges = np.concatenate([[0], np.cumsum(sizes)]).astype(int).tolist()
-        return [slice(start, stop) for start, stop in itertools.pairwise(edges)]
 
 
 class ConeData(NamedTuple):

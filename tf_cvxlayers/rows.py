@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tf_cvxlayers.grids import joined
 from tf_cvxlayers.sparse import sum_by_row, take
 from tf_cvxlayers.symmetric import Symmetric, product
 
@@ -146,16 +147,8 @@ class Rows(NamedTuple):
         size = split.columns.size * split.n
         flat = sum_by_row(self.bounds, place, size)
         rows = tf.reshape(flat, [-1, split.columns.size, split.n])
-        if self.general is None:
-            return tf.gather(rows, split.order, axis=1)
-        batch = tf.broadcast_dynamic_shape(
-            tf.shape(rows)[:1], tf.shape(self.general)[:1]
-        )
-        both = [
-            tf.broadcast_to(part, tf.concat([batch, part.shape[1:]], axis=0))
-            for part in (self.general, rows)
-        ]
-        return tf.gather(tf.concat(both, axis=1), split.order, axis=1)
+        parts = [rows] if self.general is None else [self.general, rows]
+        return tf.gather(joined(parts), split.order, axis=1)
 
 
 def _by_column(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:

@@ -26,6 +26,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_cvxlayers.cones import ConeDims
+from tf_cvxlayers.engines.singular_values import SingularValues
 from tf_cvxlayers.engines.spectrum import Spectrum, spectrum
 from tf_cvxlayers.matrices import Matrices
 from tf_cvxlayers.rows import Rows, all_general
@@ -91,8 +92,8 @@ class KKT(NamedTuple):
         top = tf.concat([P, -tf.linalg.matrix_transpose(A)], axis=2)
         bottom = tf.concat([d[:, :, None] * A, tf.linalg.diag(1.0 - d)], axis=2)
         matrix = tf.concat([top, bottom], axis=1)
-        both = tf.concat(right, axis=1)[:, :, None]
-        solution = _pseudo_inverse_times(matrix, both)[:, :, 0]
+        parts = SingularValues.of(matrix, _RANK)
+        solution = parts.least_squares(tf.concat(right, axis=1))
         return solution[:, :n], solution[:, n:]
 
 
@@ -103,15 +104,6 @@ def kkt_system(dims: ConeDims, problem: Matrices, y: tf.Tensor, s: tf.Tensor) ->
     if cone.is_identity:
         return KKT(P, A, A, cone)
     return KKT(P, A, all_general(cone.into(A.dense())), cone)
-
-
-def _pseudo_inverse_times(matrix: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-    # tf.linalg.lstsq would do, but XLA does not have it.
-    finite = tf.reduce_all(tf.math.is_finite(matrix), axis=[1, 2], keepdims=True)
-    values, U, V = tf.linalg.svd(tf.where(finite, matrix, tf.zeros_like(matrix)))
-    kept = values > _RANK * tf.reduce_max(values, axis=1, keepdims=True)
-    inverse = tf.where(kept, 1.0 / tf.where(kept, values, 1.0), 0.0)
-    return tf.matmul(V, inverse[:, :, None] * tf.matmul(U, right, transpose_a=True))
 
 
 def _for_batch(matrix: tf.Tensor, d: tf.Tensor) -> tf.Tensor:

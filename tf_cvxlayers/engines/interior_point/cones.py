@@ -107,8 +107,7 @@ class SecondOrderScaling(NamedTuple):
         return _flat(tf.concat([w0 * v0 - along, tail], axis=-1) / eta)
 
     def inverse_rows(self, matrix):
-        columns = tf.linalg.matrix_transpose(matrix.general)
-        return all_general(tf.linalg.matrix_transpose(self.inverse(columns)))
+        return _inverse_rows(self, matrix)
 
     def product(self, u, v):
         (u0, u1), (v0, v1) = self._parts(u), self._parts(v)
@@ -148,8 +147,7 @@ class ProductScaling(NamedTuple):
         return self._each("inverse", v)
 
     def inverse_rows(self, matrix):
-        columns = tf.linalg.matrix_transpose(matrix.general)
-        return all_general(tf.linalg.matrix_transpose(self.inverse(columns)))
+        return _inverse_rows(self, matrix)
 
     def product(self, u, v):
         return self._each("product", u, v)
@@ -173,6 +171,12 @@ class ProductScaling(NamedTuple):
             ],
             axis=-1,
         )
+
+
+def _inverse_rows(scaling: Scaling, matrix: Rows) -> Rows:
+    """`W^-1 A`, column by column."""
+    columns = tf.linalg.matrix_transpose(matrix.general)
+    return all_general(tf.linalg.matrix_transpose(scaling.inverse(columns)))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tf_cvxlayers.engines.singular_values import SingularValues
 from tf_cvxlayers.errors import Status
 from tf_cvxlayers.matrices import Matrices
 from tf_cvxlayers.rows import all_general
@@ -62,8 +63,7 @@ def solve_in_null_space(
         N = basis.N
         x0 = basis.least_squares(b)
         offset = tf.linalg.matvec(A, x0) - b
-        PN = _times(problem.P, N)
-        P = tf.matmul(N, PN, transpose_a=True)
+        P = tf.matmul(N, problem.P.times(N), transpose_a=True)
         if basis.penalty is not None:
             P = P + basis.penalty * tf.maximum(_largest(P), 1.0)
         reduced = Matrices(
@@ -122,29 +122,10 @@ def _from_qr(Q: tf.Tensor, R: tf.Tensor, p: int) -> _Basis:
 
 
 def _from_singular_values(A: tf.Tensor) -> _Basis:
-    finite = tf.reduce_all(tf.math.is_finite(A), axis=[1, 2], keepdims=True)
-    values, U, V = tf.linalg.svd(tf.where(finite, A, tf.zeros_like(A)))
-    kept = values > _DEPENDENT * tf.reduce_max(values, axis=1, keepdims=True)
-    inverse = tf.where(kept, 1.0 / tf.where(kept, values, 1.0), 0.0)
-    V = V * tf.cast(kept, A.dtype)[:, None, :]
-    outside = tf.matmul(V, V, transpose_b=True)
+    parts = SingularValues.of(A, _DEPENDENT)
+    outside = tf.matmul(parts.V, parts.V, transpose_b=True)
     N = tf.eye(A.shape[2], dtype=A.dtype) - outside
-
-    def least_squares(b):
-        u = inverse * tf.linalg.matvec(U, b, transpose_a=True)
-        return tf.linalg.matvec(V, u)
-
-    def multipliers(g):
-        u = inverse * tf.linalg.matvec(V, g, transpose_a=True)
-        return tf.linalg.matvec(U, u)
-
-    return _Basis(N, least_squares, multipliers, outside)
-
-
-def _times(P: Symmetric, N: tf.Tensor) -> tf.Tensor:
-    if P.diagonal is not None:
-        return P.diagonal[:, :, None] * N
-    return tf.matmul(P.dense, N)
+    return _Basis(N, parts.least_squares, parts.transposed_least_squares, outside)
 
 
 def _triangular(R: tf.Tensor, v: tf.Tensor, adjoint: bool) -> tf.Tensor:
