@@ -36,6 +36,7 @@ from tf_cvxlayers.sparse import (
     take,
     transposed_matvec,
 )
+from tf_cvxlayers.sums import total
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -160,9 +161,11 @@ class Elimination:
         )
         return ConeData(
             P=self._P([blocks["KK"].of(data.P), X]),
-            q=entries_of(data.q, self.K)
-            + transposed_matvec(blocks["RK"].pattern, T, inner)
-            + 0.5 * transposed_matvec(self._C.pattern, C, c),
+            q=total(
+                entries_of(data.q, self.K),
+                transposed_matvec(blocks["RK"].pattern, T, inner),
+                0.5 * transposed_matvec(self._C.pattern, C, c),
+            ),
             A=self._A([blocks["SK"].of(data.A), self._AT(SE, T)]),
             b=entries_of(data.b, self.S) - matvec(blocks["SE"].pattern, SE, c),
         )
@@ -191,11 +194,11 @@ class Elimination:
         else:
             xE = tf.zeros([tf.shape(xK)[0], self.E.size], xK.dtype)
         if duals:
-            gradient = (
-                0.5 * matvec(self._C.pattern, self._mixed(data), xK)
-                + symmetric_matvec(blocks["EE"].pattern, blocks["EE"].of(data.P), xE)
-                + entries_of(data.q, self.E)
-                + transposed_matvec(blocks["SE"].pattern, blocks["SE"].of(data.A), yS)
+            gradient = total(
+                0.5 * matvec(self._C.pattern, self._mixed(data), xK),
+                symmetric_matvec(blocks["EE"].pattern, blocks["EE"].of(data.P), xE),
+                entries_of(data.q, self.E),
+                transposed_matvec(blocks["SE"].pattern, blocks["SE"].of(data.A), yS),
             )
             yR = -gradient / self.g
         else:
@@ -227,4 +230,4 @@ class _Sum:
             for part, where in zip(values, self._where, strict=True)
             if where.size
         ]
-        return functools.reduce(tf.add, parts) if parts else values[0]
+        return total(*parts) if parts else values[0]

@@ -66,6 +66,11 @@ class Matrices(NamedTuple):
     A: Rows
     b: tf.Tensor
 
+    def batch(self) -> tf.Tensor:
+        """The size of the batch axis of what is not shared by the batch."""
+        own = [t for t in (self.q, self.b, *self.P, *self.A[:2]) if t is not None]
+        return next((tf.shape(t)[0] for t in own if t.shape[0] != 1), tf.constant(1))
+
 
 class SparseMatrices(NamedTuple):
     """The data of a cone program as matrices that can be multiplied, and vectors."""

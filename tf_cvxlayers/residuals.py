@@ -10,6 +10,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_cvxlayers.matrices import Matrices, SparseMatrices
+from tf_cvxlayers.sums import total
 
 
 class Residuals(NamedTuple):
@@ -46,8 +47,8 @@ def residuals(
 
 
 def _relative(*terms: tf.Tensor) -> tf.Tensor:
-    total = _largest(functools.reduce(tf.add, terms))
-    return total / (1.0 + functools.reduce(tf.maximum, map(_largest, terms)))
+    miss = _largest(total(*terms))
+    return miss / (1.0 + functools.reduce(tf.maximum, map(_largest, terms)))
 
 
 def _largest(value: tf.Tensor) -> tf.Tensor:

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from tf_cvxlayers.grids import joined
 from tf_cvxlayers.sparse import sum_by_row, take
-from tf_cvxlayers.symmetric import Symmetric, product
+from tf_cvxlayers.symmetric import Symmetric, like, product
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -37,9 +37,13 @@ class Split:
         return np.argsort(self.columns, kind="stable")
 
     def onto_columns(self, values: tf.Tensor) -> tf.Tensor:
-        """Values `[B, bounds]` summed to `[B, n]` by the columns of the bounds."""
+        """Values of the bounds, summed to `n` by their columns."""
         order = self.by_column
-        return sum_by_row(take(values, order), self.columns[order], self.n)
+
+        def summed(values):
+            return sum_by_row(take(values, order), self.columns[order], self.n)
+
+        return _flatly(summed, [values])
 
 
 class Rows(NamedTuple):
@@ -56,30 +60,26 @@ class Rows(NamedTuple):
     split: Split
 
     def times(self, x: tf.Tensor) -> tf.Tensor:
-        """`A x` for vectors, or columns."""
+        """`A x` for vectors."""
         if self.bounds is None:
             return product(self.general, x)
-        if len(x.shape) == 3:
-            return _by_column(self.times, x)
-        parts = [self.bounds * take(x, self.split.columns)]
+        split = self.split
+        parts = [like(self.bounds, x) * _taken([x], split.columns)]
         if self.general is not None:
             parts.insert(0, product(self.general, x))
-        return take(parts, self.split.order)
+        return _taken(parts, split.order)
 
     def transposed(self, y: tf.Tensor) -> tf.Tensor:
-        """`A' y` for vectors, or columns."""
+        """`A' y` for vectors."""
         if self.bounds is None:
             return product(self.general, y, transpose=True)
-        if len(y.shape) == 3:
-            return _by_column(self.transposed, y)
-        parts = []
-        if self.general is not None:
-            part = take(y, self.split.general)
-            parts.append(product(self.general, part, transpose=True))
-        if self.bounds is not None:
-            part = self.bounds * take(y, self.split.bounds)
-            parts.append(self.split.onto_columns(part))
-        return functools.reduce(tf.add, parts)
+        split = self.split
+        part = _taken([y], split.bounds)
+        if self.general is None:
+            return split.onto_columns(like(self.bounds, y) * part)
+        # A difference, for what `sums` says.
+        rest = product(self.general, _taken([y], split.general), transpose=True)
+        return rest - split.onto_columns(like(-self.bounds, y) * part)
 
     def scaled(self, rows: tf.Tensor, columns: tf.Tensor | None = None) -> "Rows":
         """`diag(rows) A diag(columns)`."""
@@ -151,8 +151,18 @@ class Rows(NamedTuple):
         return tf.gather(joined(parts), split.order, axis=1)
 
 
-def _by_column(function: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
-    return tf.stack([function(part) for part in tf.unstack(x, axis=2)], axis=2)
+def _taken(parts: list[tf.Tensor], columns: np.ndarray) -> tf.Tensor:
+    """`take` for vectors."""
+    return _flatly(lambda *parts: take(parts, columns), parts)
+
+
+def _flatly(function: Callable[..., tf.Tensor], vectors: list[tf.Tensor]) -> tf.Tensor:
+    """A function of vectors `[B, n]`, of several for each element `[B, k, n]`."""
+    if len(vectors[0].shape) == 2:
+        return function(*vectors)
+    flat = [tf.reshape(v, [-1, v.shape[2]]) for v in vectors]
+    result = function(*flat)
+    return tf.reshape(result, [-1, vectors[0].shape[1], result.shape[1]])
 
 
 def all_general(matrix: tf.Tensor) -> Rows:

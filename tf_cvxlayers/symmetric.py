@@ -1,12 +1,14 @@
 """Symmetric matrices: dense ones, and diagonals that stay lists of numbers.
 
-All are batches; a batch axis of length 1 broadcasts. Vectors are `[B, n]`, columns
-`[B, n, k]`.
+All are batches; a batch axis of length 1 broadcasts. Vectors are `[B, n]`, or
+`[B, k, n]`, k of them for each element.
 """
 
 from typing import Any, NamedTuple
 
 import tensorflow as tf
+
+from tf_cvxlayers.sums import total
 
 
 class Symmetric(NamedTuple):
@@ -16,25 +18,32 @@ class Symmetric(NamedTuple):
     dense: tf.Tensor | None
 
     def times(self, x: tf.Tensor) -> tf.Tensor:
-        """The product with vectors, or columns."""
+        """The product with vectors."""
         if self.diagonal is not None:
-            return _like(self.diagonal, x) * x
+            return like(self.diagonal, x) * x
         return product(self.dense, x)
 
-    def plus(self, other: "Symmetric") -> "Symmetric":
-        """The sum with another one."""
-        if self.diagonal is not None and other.diagonal is not None:
-            return Symmetric(self.diagonal + other.diagonal, None)
-        if self.dense is not None and other.dense is not None:
-            return Symmetric(None, self.dense + other.dense)
-        if self.dense is None:
-            return other.plus(self)
-        # Not a sum with a diagonal matrix: of three summands TensorFlow makes one with
-        # a temporary variable, which fails in a loop when it runs again.
-        diagonal = tf.linalg.diag_part(self.dense) + other.diagonal
-        shape = tf.concat([tf.shape(diagonal), [self.dense.shape[2]]], axis=0)
-        dense = tf.broadcast_to(self.dense, shape)
+    def plus(self, *others: "Symmetric") -> "Symmetric":
+        """The sum with others."""
+        matrices = (self, *others)
+        diagonals = [M.diagonal for M in matrices if M.diagonal is not None]
+        denses = [M.dense for M in matrices if M.dense is not None]
+        if not denses:
+            return Symmetric(total(*diagonals), None)
+        dense = total(*denses)
+        if not diagonals:
+            return Symmetric(None, dense)
+        diagonal = total(tf.linalg.diag_part(dense), *diagonals)
+        if dense.shape[0] == 1:
+            shape = tf.concat([tf.shape(diagonal), [dense.shape[2]]], axis=0)
+            dense = tf.broadcast_to(dense, shape)
         return Symmetric(None, tf.linalg.set_diag(dense, diagonal))
+
+    def diagonal_part(self) -> tf.Tensor:
+        """The diagonal, `[B, n]`."""
+        if self.diagonal is not None:
+            return self.diagonal
+        return tf.linalg.diag_part(self.dense)
 
     def batch(self) -> int | None:
         """The size of the batch axis, None where it is unknown."""
@@ -59,14 +68,6 @@ class Symmetric(NamedTuple):
             return Symmetric(self.diagonal * d * d, None)
         return Symmetric(None, self.dense * d[:, :, None] * d[:, None, :])
 
-    def raised(self, part: tf.Tensor, least: float) -> "Symmetric":
-        """With a larger diagonal: by this part of each entry, and by so much at
-        least."""
-        diagonal = self.diagonal
-        if diagonal is None:
-            diagonal = tf.linalg.diag_part(self.dense)
-        return self.plus(Symmetric(tf.maximum(part * diagonal, least), None))
-
     def full(self) -> tf.Tensor:
         """The matrix, `[B, n, n]`."""
         return tf.linalg.diag(self.diagonal) if self.dense is None else self.dense
@@ -84,20 +85,22 @@ class Factor(NamedTuple):
     diagonal: tf.Tensor | None
     cholesky: tf.Tensor | None
 
-    def solve(self, columns: tf.Tensor) -> tf.Tensor:
-        """The solutions `[B, n, k]` for right-hand sides `[B, n, k]`."""
+    def solve(self, right: tf.Tensor) -> tf.Tensor:
+        """The solutions for right-hand sides `[B, k, n]`."""
         if self.diagonal is not None:
-            return columns / _like(self.diagonal, columns)
-        return tf.linalg.cholesky_solve(self.cholesky, columns)
+            return right / self.diagonal[:, None]
+        columns = tf.linalg.matrix_transpose(right)
+        columns = tf.linalg.cholesky_solve(self.cholesky, columns)
+        return tf.linalg.matrix_transpose(columns)
 
 
 def product(matrix: tf.Tensor, x: tf.Tensor, transpose: bool = False) -> tf.Tensor:
-    """A dense matrix, or its transpose, times vectors or columns."""
+    """A dense matrix, or its transpose, times vectors."""
     if len(x.shape) == 3:
-        return tf.matmul(matrix, x, transpose_a=transpose)
+        return tf.matmul(x, matrix, transpose_b=not transpose)
     return tf.linalg.matvec(matrix, x, transpose_a=transpose)
 
 
-def _like(vector: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    """The vector, to be multiplied with vectors or columns."""
-    return vector[:, :, None] if len(x.shape) == 3 else vector
+def like(vector: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """The vector, to be multiplied with vectors."""
+    return vector[:, None] if len(x.shape) == 3 else vector

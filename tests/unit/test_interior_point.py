@@ -1,5 +1,7 @@
 """The parts of the interior-point method: cones, scaling, steps, units, null space."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +11,8 @@ from tf_cvxlayers.engines import InteriorPoint
 from tf_cvxlayers.engines.interior_point.cones import SymmetricCone
 from tf_cvxlayers.engines.interior_point.embedding import (
     Iterate,
+    Program,
+    Refinement,
     Terms,
     stepped,
 )
@@ -28,19 +32,13 @@ BATCH = 3
 
 
 def _inside(rng, cone):
-    """A point in the interior, `[B, size]`."""
+    """A point in the interior, `[B, 1, size]`."""
     parts = [rng.uniform(0.2, 2.0, size=(BATCH, cone.orthant))]
     for size in cone.second_order:
         u = rng.normal(size=(BATCH, size - 1))
         t = np.linalg.norm(u, axis=1, keepdims=True) + rng.uniform(0.1, 1.0, (BATCH, 1))
         parts.append(np.concatenate([t, u], axis=1))
-    return np.concatenate(parts, axis=1)
-
-
-def _matrix(function, size):
-    """The matrices `[B, size, size]` of a linear function of vectors."""
-    columns = [function(tf.constant(np.tile(e, (BATCH, 1)))) for e in np.eye(size)]
-    return np.stack([np.broadcast_to(c, (BATCH, size)) for c in columns], axis=2)
+    return np.concatenate(parts, axis=1)[:, None]
 
 
 @pytest.mark.parametrize("cone", CONES, ids=str)
@@ -50,12 +48,21 @@ def test_the_scaling_takes_both_points_to_one(cone):
     scaling = cone.scaling(tf.constant(s), tf.constant(z))
     np.testing.assert_allclose(scaling.times(z), scaling.point, atol=1e-12)
     np.testing.assert_allclose(scaling.inverse(s), scaling.point, atol=1e-12)
-    W, inverse = (_matrix(f, cone.size) for f in (scaling.times, scaling.inverse))
+    each = tf.constant(np.tile(np.eye(cone.size), (BATCH, 1, 1)))
+    W, inverse = scaling.times(each).numpy(), scaling.inverse(each).numpy()
     np.testing.assert_allclose(W, W.swapaxes(1, 2), atol=1e-12)
-    unit = np.broadcast_to(np.eye(cone.size), W.shape)
-    np.testing.assert_allclose(W @ inverse, unit, atol=1e-12)
-    rows = rng.normal(size=(BATCH, cone.size, 5))
+    np.testing.assert_allclose(W @ inverse, each, atol=1e-12)
+
+
+@pytest.mark.parametrize("cone", CONES, ids=str)
+def test_rows_are_scaled_without_the_first(cone):
+    rng = np.random.default_rng(0)
+    cone = dataclasses.replace(cone, orthant=cone.orthant + 1)
+    scaling = cone.scaling(*(tf.constant(_inside(rng, cone)) for _ in range(2)))
+    each = tf.constant(np.tile(np.eye(cone.size), (BATCH, 1, 1)))
+    rows = rng.normal(size=(BATCH, cone.size - 1, 5))
     found = scaling.inverse_rows(all_general(tf.constant(rows))).general
+    inverse = scaling.inverse(each).numpy()[:, 1:, 1:]
     np.testing.assert_allclose(found, inverse @ rows, atol=1e-12)
 
 
@@ -63,10 +70,10 @@ def test_the_scaling_takes_both_points_to_one(cone):
 def test_division_undoes_the_product_with_the_scaled_point(cone):
     rng = np.random.default_rng(0)
     scaling = cone.scaling(*(tf.constant(_inside(rng, cone)) for _ in range(2)))
-    v = tf.constant(rng.normal(size=(BATCH, cone.size)))
+    v = tf.constant(rng.normal(size=(BATCH, 2, cone.size)))
     there = scaling.product(scaling.point, v)
     np.testing.assert_allclose(scaling.divide(there), v, atol=1e-11)
-    e = tf.constant(np.tile(cone.identity, (BATCH, 1)))
+    e = tf.constant(np.tile(cone.identity, (BATCH, 2, 1)))
     np.testing.assert_allclose(scaling.product(e, v), v, atol=1e-14)
 
 
@@ -74,48 +81,54 @@ def test_division_undoes_the_product_with_the_scaled_point(cone):
 def test_steepness_tells_where_the_boundary_is(cone):
     rng = np.random.default_rng(0)
     scaling = cone.scaling(*(tf.constant(_inside(rng, cone)) for _ in range(2)))
-    d = tf.constant(rng.normal(size=(BATCH, cone.size)))
+    d = tf.constant(rng.normal(size=(BATCH, 2, cone.size)))
     t = scaling.steepness(d)
     assert t.numpy().min() > 0
-    on_the_boundary = cone.distance(scaling.point + d / t)
-    np.testing.assert_allclose(on_the_boundary, 0.0, atol=1e-12)
+    both = [cone.distance(scaling.point + d[:, k : k + 1] / t) for k in range(2)]
+    np.testing.assert_allclose(np.maximum(*both), 0.0, atol=1e-12)
     inward = scaling.steepness(tf.constant(_inside(rng, cone)))
     assert inward.numpy().max() < 0
 
 
-def _program(rng, cone, n):
-    """A strictly feasible program, and an iterate of the embedding."""
+def _program(rng, dims, n):
+    """A strictly feasible program, and an iterate of its embedding."""
+    cone = SymmetricCone.embedding(dims)
     root = rng.normal(size=(BATCH, n, n))
-    A = rng.normal(size=(BATCH, cone.size, n))
+    A = rng.normal(size=(BATCH, dims.size, n))
     problem = Matrices(
         Symmetric(None, tf.constant(root.swapaxes(1, 2) @ root)),
         tf.constant(rng.normal(size=(BATCH, n))),
         all_general(tf.constant(A)),
-        tf.constant(rng.normal(size=(BATCH, cone.size))),
+        tf.constant(rng.normal(size=(BATCH, dims.size))),
     )
-    one = rng.uniform(0.5, 1.5, size=(2, BATCH, 1))
-    x = rng.normal(size=(BATCH, n))
-    parts = (x, _inside(rng, cone), _inside(rng, cone), *one)
-    return problem, Iterate(*map(tf.constant, parts))
+    parts = rng.normal(size=(BATCH, 1, n)), _inside(rng, cone), _inside(rng, cone)
+    return Program.of(problem), cone, Iterate(*map(tf.constant, parts))
 
 
 @pytest.mark.parametrize("refine", [False, True])
-@pytest.mark.parametrize("cone", CONES, ids=str)
-def test_a_step_makes_all_linear_residuals_smaller_by_one_factor(cone, refine):
+@pytest.mark.parametrize(
+    "dims",
+    [
+        ConeDims(nonnegative=4),
+        ConeDims(second_order=(3, 3)),
+        ConeDims(nonnegative=2, second_order=(1, 2, 2, 4)),
+    ],
+    ids=str,
+)
+def test_a_step_makes_all_linear_residuals_smaller_by_one_factor(dims, refine):
     rng = np.random.default_rng(0)
-    problem, point = _program(rng, cone, 3)
-    before = Terms.at(problem, point).residual(problem, point)
-    direction, length = stepped(problem, cone, point, before, tf.constant(refine))
+    program, cone, point = _program(rng, dims, 3)
+    before = Terms.at(program, point).residual(program, point)
+    refinement = Refinement.of(tf.constant(refine))
+    direction, length = stepped(program, cone, point, before, refinement)
     moved = Iterate(*(p + length * d for p, d in zip(point, direction, strict=True)))
-    after = Terms.at(problem, moved).residual(problem, moved)
+    after = Terms.at(program, moved).residual(program, moved)
     factor = after.dual / before.dual
-    np.testing.assert_allclose(factor, np.tile(factor[:, :1], (1, 3)), rtol=1e-7)
-    np.testing.assert_allclose(
-        after.primal, before.primal * factor[:, :1], rtol=1e-7, atol=1e-9
-    )
+    np.testing.assert_allclose(factor, np.tile(factor[:, :, :1], 3), rtol=1e-7)
+    expected = before.rows[:, :, 1:] * factor[:, :, :1]
+    np.testing.assert_allclose(after.rows[:, :, 1:], expected, rtol=1e-7, atol=1e-9)
     for part in (moved.s, moved.z):
         assert cone.distance(part).numpy().max() < 0
-    assert min(part.numpy().min() for part in (moved.tau, moved.kappa)) > 0
 
 
 def test_equilibration_is_exact_and_brings_entries_near_one():

@@ -51,7 +51,7 @@ class KKT(NamedTuple):
         """What is missing in (*) at `(r, e)`."""
         d = self.cone.values
         return (
-            right[0] - self.P.times(r) + self.turned.transposed(e),
+            right[0] - (self.P.times(r) - self.turned.transposed(e)),
             right[1] - d * self.turned.times(r) - (1.0 - d) * e,
         )
 
@@ -68,12 +68,12 @@ class KKT(NamedTuple):
         rows = tf.where(rows > 0, rows, tf.ones_like(rows))
         lower = 1.0 - d + _DELTA * d * rows / scale
         small = Symmetric(tf.ones_like(right[0]) * (_DELTA**1.5 * scale), None)
-        H = self.P.plus(A.gram(A.scaled(d / lower))).plus(small)
+        H = self.P.plus(A.gram(A.scaled(d / lower)), small)
         factor = H.factored()
 
         def regularized(a, c):
             summed = a + A.transposed(c / lower)
-            r = factor.solve(summed[:, :, None])[:, :, 0]
+            r = factor.solve(summed[:, None])[:, 0]
             return r, (c - d * A.times(r)) / lower
 
         r, e = regularized(*right)

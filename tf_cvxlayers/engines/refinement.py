@@ -23,6 +23,7 @@ from tf_cvxlayers.engines.projections import complementary_pair
 from tf_cvxlayers.matrices import Matrices, SparseMatrices
 from tf_cvxlayers.program import ConeSolution
 from tf_cvxlayers.residuals import residuals
+from tf_cvxlayers.sums import total
 
 # Steps are made while the residual is more than rounding leaves, and one at least.
 # Where a cone is curved, a residual of 1e-16 can hide an error of 1e-10 in x: two.
@@ -91,7 +92,7 @@ def _newton_step(
     direction: Direction,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     x, y, s = point
-    F1 = problem.P.times(x) + problem.A.transposed(y) + problem.q
+    F1 = total(problem.P.times(x), problem.A.transposed(y), problem.q)
     F2 = problem.b - problem.A.times(x) - s
     dx, dy = direction((y, s), (F1, F2))
     ds = F2 - problem.A.times(dx)

@@ -9,6 +9,8 @@ second-order cone, with `u = (u0, u1)`,
 The Nesterov-Todd scaling of a pair `(s, z)` in the interior is the matrix `W` with
 `W z = W^-1 s = lambda` (his equations 23 and 24); in scaled coordinates both are the
 same point, and steps, products and the boundary are seen from there.
+
+Vectors are `[B, k, rows]`, k of them for each element.
 """
 
 import dataclasses
@@ -16,14 +18,15 @@ import functools
 import itertools
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.cones import ConeDims
-from tf_cvxlayers.rows import Rows, all_general
+from tf_cvxlayers.rows import all_general
 
 
 class Scaling(Protocol):
-    """The Nesterov-Todd scaling of a batch, and what is seen from its point."""
+    """The Nesterov-Todd scaling of some cones, and what is seen from its point."""
 
     @property
     def point(self) -> tf.Tensor:
@@ -35,9 +38,6 @@ class Scaling(Protocol):
     def inverse(self, v: tf.Tensor) -> tf.Tensor:
         """`W^-1 v`."""
 
-    def inverse_rows(self, matrix: Rows) -> Rows:
-        """`W^-1 A`."""
-
     def product(self, u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
         """`u o v`."""
 
@@ -45,8 +45,8 @@ class Scaling(Protocol):
         """The `u` with `lambda o u = v`."""
 
     def steepness(self, d: tf.Tensor) -> tf.Tensor:
-        """The `t` such that `lambda + d / t` is on the boundary, `[B, 1]`; not positive
-        where `d` points to the inside."""
+        """The `t` such that `lambda + d / t` is on the boundary, for the column where
+        it is largest, `[B, 1, 1]`; not positive where all point to the inside."""
 
 
 class OrthantScaling(NamedTuple):
@@ -60,11 +60,7 @@ class OrthantScaling(NamedTuple):
         return self.w * v
 
     def inverse(self, v):
-        # Vectors are [B, rows], the columns of a matrix [B, columns, rows].
-        return (self.w_inverse if len(v.shape) == 2 else self.w_inverse[:, None]) * v
-
-    def inverse_rows(self, matrix):
-        return matrix.scaled(self.w_inverse)
+        return self.w_inverse * v
 
     def product(self, u, v):
         return u * v
@@ -73,13 +69,17 @@ class OrthantScaling(NamedTuple):
         return v / self.point
 
     def steepness(self, d):
-        return tf.reduce_max(-d / self.point, axis=1, keepdims=True)
+        return -tf.reduce_min(d / self.point, axis=[1, 2], keepdims=True)
+
+    def inverse_rows(self, A):
+        """`W^-1 A`, for a matrix without the first row."""
+        return A.scaled(self.w_inverse[:, 0, 1:])
 
 
 class SecondOrderScaling(NamedTuple):
     """`W = eta [w0, w1'; w1, I + w1 w1' / (1 + w0)]` for cones of one size.
 
-    All vectors are `[B, cones * size]`; inside, `[B, cones, size]`.
+    All vectors are `[B, k, cones * size]`; inside, `[B, k, cones, size]`.
     """
 
     point: tf.Tensor
@@ -96,18 +96,10 @@ class SecondOrderScaling(NamedTuple):
         return _flat(self.eta * tf.concat([top, tail], axis=-1))
 
     def inverse(self, v):
-        # Vectors are [B, rows], the columns of a matrix [B, columns, rows].
-        eta, w0, w1 = (
-            part if len(v.shape) == 2 else part[:, None]
-            for part in (self.eta, self.w0, self.w1)
-        )
         v0, v1 = self._parts(v)
-        along = _dot(w1, v1)
-        tail = v1 + (along / (1.0 + w0) - v0) * w1
-        return _flat(tf.concat([w0 * v0 - along, tail], axis=-1) / eta)
-
-    def inverse_rows(self, matrix):
-        return _inverse_rows(self, matrix)
+        along = _dot(self.w1, v1)
+        tail = v1 + (along / (1.0 + self.w0) - v0) * self.w1
+        return _flat(tf.concat([self.w0 * v0 - along, tail], axis=-1) / self.eta)
 
     def product(self, u, v):
         (u0, u1), (v0, v1) = self._parts(u), self._parts(v)
@@ -124,7 +116,7 @@ class SecondOrderScaling(NamedTuple):
         p0, p1 = p0 / root, p1 / root
         r0 = (p0 * d0 - _dot(p1, d1)) / root
         r1 = (d1 / root) - (r0 + d0 / root) / (p0 + 1.0) * p1
-        return tf.reduce_max(_norm(r1) - r0, axis=-2)
+        return tf.reduce_max(_norm(r1) - r0, axis=[1, 2, 3])[:, None, None]
 
     def _parts(self, v):
         return _parts(v, self.size)
@@ -138,16 +130,13 @@ class ProductScaling(NamedTuple):
 
     @property
     def point(self):
-        return tf.concat([block.point for block in self.blocks], axis=1)
+        return tf.concat([block.point for block in self.blocks], axis=-1)
 
     def times(self, v):
         return self._each("times", v)
 
     def inverse(self, v):
         return self._each("inverse", v)
-
-    def inverse_rows(self, matrix):
-        return _inverse_rows(self, matrix)
 
     def product(self, u, v):
         return self._each("product", u, v)
@@ -156,11 +145,17 @@ class ProductScaling(NamedTuple):
         return self._each("divide", v)
 
     def steepness(self, d):
-        parts = tf.split(d, self.rows, axis=1)
+        parts = tf.split(d, self.rows, axis=-1)
         return functools.reduce(
             tf.maximum,
             [b.steepness(part) for b, part in zip(self.blocks, parts, strict=True)],
         )
+
+    def inverse_rows(self, A):
+        """`W^-1 A`, for a matrix without the first row."""
+        columns = tf.linalg.matrix_transpose(A.general)
+        columns = self.inverse(tf.pad(columns, [[0, 0], [0, 0], [1, 0]]))[:, :, 1:]
+        return all_general(tf.linalg.matrix_transpose(columns))
 
     def _each(self, name, *vectors):
         parts = zip(*(tf.split(v, self.rows, axis=-1) for v in vectors), strict=True)
@@ -173,12 +168,6 @@ class ProductScaling(NamedTuple):
         )
 
 
-def _inverse_rows(scaling: Scaling, matrix: Rows) -> Rows:
-    """`W^-1 A`, column by column."""
-    columns = tf.linalg.matrix_transpose(matrix.general)
-    return all_general(tf.linalg.matrix_transpose(scaling.inverse(columns)))
-
-
 @dataclasses.dataclass(frozen=True)
 class SymmetricCone:
     """A product of the orthant and second-order cones; those of one size follow one
@@ -188,9 +177,10 @@ class SymmetricCone:
     second_order: tuple[int, ...]
 
     @classmethod
-    def of(cls, dims: ConeDims) -> "SymmetricCone":
-        """The cone of a program without equalities."""
-        return cls(dims.nonnegative, dims.second_order)
+    def embedding(cls, dims: ConeDims) -> "SymmetricCone":
+        """The cone of the homogeneous embedding of a program without equalities: first
+        a row for `(tau, kappa)`, then those of the program."""
+        return cls(1 + dims.nonnegative, dims.second_order)
 
     @property
     def size(self) -> int:
@@ -211,38 +201,39 @@ class SymmetricCone:
         ]
 
     @functools.cached_property
-    def identity(self) -> list[float]:
-        """The identity `e` of the algebra."""
+    def identity(self) -> np.ndarray:
+        """The identity `e` of the algebra, `[size]`."""
         tails = [[1.0] + [0.0] * (size - 1) for size in self.second_order]
-        return [1.0] * self.orthant + list(itertools.chain(*tails))
+        return np.array([1.0] * self.orthant + list(itertools.chain(*tails)))
 
     def distance(self, v: tf.Tensor) -> tf.Tensor:
-        """How far outside it is: the least `t` with `v + t e` inside, `[B, 1]`."""
+        """How far outside it is: the least `t` with `v + t e` inside, `[B, 1, 1]`."""
         parts = []
         if self.orthant:
-            parts.append(-v[:, : self.orthant])
+            parts.append(-v[:, :, : self.orthant])
         start = self.orthant
         for count, size in self._groups:
-            v0, v1 = _parts(v[:, start : start + count * size], size)
-            parts.append((_norm(v1) - v0)[:, :, 0])
+            v0, v1 = _parts(v[:, :, start : start + count * size], size)
+            parts.append((_norm(v1) - v0)[:, :, :, 0])
             start += count * size
-        return tf.reduce_max(tf.concat(parts, axis=1), axis=1, keepdims=True)
+        return tf.reduce_max(tf.concat(parts, axis=2), axis=2, keepdims=True)
 
-    def scaling(self, s: tf.Tensor, z: tf.Tensor) -> Scaling:
-        """The scaling at `s, z [B, rows]`, both in the interior."""
+    def scaling(self, s: tf.Tensor, z: tf.Tensor) -> "OrthantScaling | ProductScaling":
+        """The scaling at `s, z [B, 1, rows]`, both in the interior."""
+        if not self.second_order:
+            return _orthant(s, z)
         blocks: list[Scaling] = []
         rows: list[int] = []
         if self.orthant:
-            blocks.append(_orthant(s[:, : self.orthant], z[:, : self.orthant]))
+            blocks.append(_orthant(s[:, :, : self.orthant], z[:, :, : self.orthant]))
             rows.append(self.orthant)
         start = self.orthant
         for count, size in self._groups:
             stop = start + count * size
-            blocks.append(_second_order(s[:, start:stop], z[:, start:stop], size))
+            own = s[:, :, start:stop], z[:, :, start:stop]
+            blocks.append(_second_order(*own, size))
             rows.append(count * size)
             start = stop
-        if len(blocks) == 1:
-            return blocks[0]
         return ProductScaling(tuple(blocks), tuple(rows))
 
 
@@ -257,7 +248,7 @@ def _second_order(s: tf.Tensor, z: tf.Tensor, size: int) -> SecondOrderScaling:
     (s0, s1), (z0, z1) = _parts(s, size), _parts(z, size)
     s_root, z_root = tf.sqrt(_determinant(s0, s1)), tf.sqrt(_determinant(z0, z1))
     s0, s1, z0, z1 = s0 / s_root, s1 / s_root, z0 / z_root, z1 / z_root
-    double_gamma = tf.sqrt(2.0 * (1.0 + s0 * z0 + _dot(s1, z1)))
+    double_gamma = tf.sqrt(2.0 * (1.0 + (s0 * z0 + _dot(s1, z1))))
     w0, w1 = (s0 + z0) / double_gamma, (s1 - z1) / double_gamma
     eta = tf.sqrt(s_root / z_root)
     scaling = SecondOrderScaling(z, eta, w0, w1, size)
@@ -265,19 +256,14 @@ def _second_order(s: tf.Tensor, z: tf.Tensor, size: int) -> SecondOrderScaling:
 
 
 def _parts(v: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """The heads `[..., cones, 1]` and the tails `[..., cones, size - 1]`."""
-    shape = tf.concat([tf.shape(v)[:-1], [v.shape[-1] // size, size]], axis=0)
-    cones = tf.ensure_shape(
-        tf.reshape(v, shape), [*v.shape[:-1], v.shape[-1] // size, size]
-    )
+    """The heads `[B, k, cones, 1]` and the tails `[B, k, cones, size - 1]`."""
+    cones = tf.reshape(v, [-1, v.shape[1], v.shape[2] // size, size])
     return cones[..., :1], cones[..., 1:]
 
 
 def _flat(cones: tf.Tensor) -> tf.Tensor:
-    rows = cones.shape[-2] * cones.shape[-1]
-    flat = tf.reshape(cones, tf.concat([tf.shape(cones)[:-2], [rows]], axis=0))
-    flat.set_shape([*cones.shape[:-2], rows])
-    return flat
+    _, k, count, size = cones.shape
+    return tf.reshape(cones, [-1, k, count * size])
 
 
 def _dot(u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:

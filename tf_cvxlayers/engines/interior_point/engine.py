@@ -12,8 +12,9 @@ from tf_cvxlayers.engines.adjoint import direct_adjoint
 from tf_cvxlayers.engines.base import Engine
 from tf_cvxlayers.engines.chunks import in_chunks
 from tf_cvxlayers.engines.interior_point.cones import SymmetricCone
+from tf_cvxlayers.engines.interior_point.embedding import Iterate, Program, Refinement
 from tf_cvxlayers.engines.interior_point.equilibration import equilibrated
-from tf_cvxlayers.engines.interior_point.loop import RUNNING, iterated, started
+from tf_cvxlayers.engines.interior_point.loop import Verdict, iterated, started
 from tf_cvxlayers.engines.interior_point.null_space import solve_in_null_space
 from tf_cvxlayers.engines.refinement import dense_direction, refined
 from tf_cvxlayers.errors import Status
@@ -23,8 +24,18 @@ from tf_cvxlayers.rows import all_general
 
 # Newton's method takes over from an iterate of this accuracy. Where it does not
 # converge, the iteration goes on to the tolerance that was asked for.
-_HANDOVER = 1e-4
+_HANDOVER = 1e-3
 _CONVERGED = 1e-12
+
+# By what the iteration ends with. No element waits in the last phase.
+_STATUS = {
+    Verdict.RUNNING: Status.ITERATION_LIMIT,
+    Verdict.WAITING: Status.ITERATION_LIMIT,
+    Verdict.DUAL_INFEASIBLE: Status.DUAL_INFEASIBLE,
+    Verdict.PRIMAL_INFEASIBLE: Status.PRIMAL_INFEASIBLE,
+    Verdict.SOLVED: Status.SOLVED,
+    Verdict.STUCK: Status.NUMERICAL_ERROR,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,11 +117,8 @@ class InteriorPoint(Engine):
 
     def _solve(self, dims: ConeDims, problem: Matrices) -> tuple[tf.Tensor, ...]:
         """The solution of a program without equalities."""
-        if dims.size == 0:
-            # The iteration needs a boundary somewhere: 0 <= 1.
-            x, z, s, *verdict = self._solve(ConeDims(nonnegative=1), _padded(problem))
-            return x, z[:, :0], s[:, :0], *verdict
-        cone = SymmetricCone.of(dims)
+        cone = SymmetricCone.embedding(dims)
+        program = Program.of(problem)
         direction = dense_direction(dims, problem)
 
         def unfinished(_phase, _state, _found, done):
@@ -118,16 +126,24 @@ class InteriorPoint(Engine):
 
         # First to the handover; what is not done after that, to the tolerance.
         def phase(k, state, found, done):
-            state = state._replace(status=tf.where(done, state.status, RUNNING))
+            finished = tf.cast(done, tf.int32)[:, None]
+            state = state._replace(verdict=state.verdict * finished)
             tolerance = tf.where(k == 0, _constant(_HANDOVER), self.tolerance)
             state = iterated(
-                problem, cone, state, tolerance, self.max_iterations, refine=k > 0
+                program,
+                cone,
+                state,
+                tolerance,
+                self.max_iterations,
+                Refinement.of(k > 0),
             )
-            x, z, s = (part / state.point.tau for part in state.point[:3])
-            point = ConeSolution(x, z, s, state.status, state.iterations)
+            verdict = state.verdict[:, 0]
+            point = ConeSolution(
+                *_divided(state.point), verdict, state.iterations[:, 0]
+            )
             point, residual = refined(dims, problem, point, direction)
-            certified = (state.status == Status.PRIMAL_INFEASIBLE) | (
-                state.status == Status.DUAL_INFEASIBLE
+            certified = (verdict == Verdict.DUAL_INFEASIBLE) | (
+                verdict == Verdict.PRIMAL_INFEASIBLE
             )
             converged = tf.where(residual[:, None] <= _CONVERGED, True, False)
             found = ConeSolution(
@@ -135,19 +151,23 @@ class InteriorPoint(Engine):
             )
             return k + 1, state, found, done | certified | converged
 
-        state = started(problem, cone)
-        x, z, s, *_ = state.point
-        found = ConeSolution(x, z, s, state.status, state.iterations)
-        never = tf.zeros_like(state.status, tf.bool)
+        state = started(program, cone)
+        none = state.verdict[:, 0]
         _, _, found, _ = tf.while_loop(
             unfinished,
             phase,
-            (tf.constant(0), state, found, never),
+            (
+                tf.constant(0),
+                state,
+                ConeSolution(*_divided(state.point), none, none),
+                tf.zeros_like(none, tf.bool),
+            ),
             maximum_iterations=2,
         )
-        stopped = found.status == RUNNING
-        status = tf.where(stopped, Status.ITERATION_LIMIT, found.status)
-        return (*found[:3], status[:, 0], found.iterations[:, 0])
+        status = tf.gather(
+            [_STATUS[verdict] for verdict in Verdict], found.status[:, 0]
+        )
+        return (*found[:3], status, found.iterations[:, 0])
 
     def adjoint(
         self,
@@ -157,6 +177,13 @@ class InteriorPoint(Engine):
         cotangent: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
     ) -> ConeData:
         return direct_adjoint(structure, data, solution, cotangent)
+
+
+def _divided(point: Iterate) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """`(x, z, s) / tau`, vectors `[B, size]`."""
+    tau = point.tau[:, :, 0]
+    x, z, s = (part[:, 0] for part in point)
+    return x / tau, z[:, 1:] / tau, s[:, 1:] / tau
 
 
 def _constant(value: float) -> tf.Tensor:
@@ -180,10 +207,3 @@ def _by_size(
     b = tf.gather(problem.b, order, axis=1)
     dims = dataclasses.replace(dims, second_order=tuple(sorted(sizes)))
     return problem._replace(A=A, b=b), dims, order
-
-
-def _padded(problem: Matrices) -> Matrices:
-    """The program with one row, `0'x + s = 1`."""
-    n = problem.q.shape[1]
-    zero = tf.zeros([1, 1, n], problem.q.dtype)
-    return problem._replace(A=all_general(zero), b=tf.ones([1, 1], problem.q.dtype))

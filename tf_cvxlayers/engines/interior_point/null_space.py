@@ -24,6 +24,7 @@ from tf_cvxlayers.engines.singular_values import SingularValues
 from tf_cvxlayers.errors import Status
 from tf_cvxlayers.matrices import Matrices
 from tf_cvxlayers.rows import all_general
+from tf_cvxlayers.sums import total
 from tf_cvxlayers.symmetric import Symmetric
 
 # Relative to the largest, what counts as zero in R, and among the singular values.
@@ -63,7 +64,7 @@ def solve_in_null_space(
         N = basis.N
         x0 = basis.least_squares(b)
         offset = tf.linalg.matvec(A, x0) - b
-        P = tf.matmul(N, problem.P.times(N), transpose_a=True)
+        P = tf.matmul(problem.P.times(tf.linalg.matrix_transpose(N)), N)
         if basis.penalty is not None:
             P = P + basis.penalty * tf.maximum(_largest(P), 1.0)
         reduced = Matrices(
@@ -74,10 +75,12 @@ def solve_in_null_space(
         )
         w, z, s, status, iterations = solver(reduced)
         x = x0 + tf.linalg.matvec(N, w)
-        gradient = problem.P.times(x) + problem.q + G.transposed(z)
+        gradient = total(problem.P.times(x), problem.q, G.transposed(z))
         y = basis.multipliers(-gradient)
-        size = 1.0 + tf.reduce_max(tf.abs(b), axis=1) + tf.reduce_max(tf.abs(x0), 1)
-        false = tf.reduce_max(tf.abs(offset), axis=1) > _CONTRADICTION * size
+        size = tf.maximum(
+            tf.reduce_max(tf.abs(b), axis=1), tf.reduce_max(tf.abs(x0), axis=1)
+        )
+        false = tf.reduce_max(tf.abs(offset), axis=1) > _CONTRADICTION * (1.0 + size)
         status = tf.where(false, Status.PRIMAL_INFEASIBLE, status)
         return (
             x,
