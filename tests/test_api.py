@@ -20,7 +20,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # From the bottom up; a module imports from its own layer or from below.
 LAYERS = [
-    ["errors", "cones", "sums", "xla"],
+    ["errors", "cones", "subspace", "sums", "xla"],
     ["program"],
     ["diagnosis", "grids"],
     ["sparse"],

@@ -18,9 +18,9 @@ from tf_cvxlayers.sparse import (
 )
 from tf_cvxlayers.symmetric import Symmetric
 
-# With fewer bounds than this among other rows, all rows are kept as general ones: the
-# few operations that the split needs would cost more than they save.
-_FEW_BOUNDS = 16
+# With fewer bounds than this the few operations that they need when they are kept apart
+# from other rows cost more than they save.
+_MANY_BOUNDS = 16
 # A dense factorization wins below this order, and up to the second one if A is full.
 _DENSE_ORDER, _FULL_ORDER, _FULL = 300, 1000, 0.1
 
@@ -68,7 +68,7 @@ class Matrices(NamedTuple):
 
     def batch(self) -> tf.Tensor:
         """The size of the batch axis of what is not shared by the batch."""
-        own = [t for t in (self.q, self.b, *self.P, *self.A[:2]) if t is not None]
+        own = [t for t in (self.q, self.b, *self.P[:2], *self.A[:2]) if t is not None]
         return next((tf.shape(t)[0] for t in own if t.shape[0] != 1), tf.constant(1))
 
 
@@ -81,11 +81,18 @@ class SparseMatrices(NamedTuple):
     b: tf.Tensor
 
 
-def dense_matrices(structure: ConeStructure, data: ConeData) -> Matrices:
-    """The data as matrices that can be factored."""
-    return Matrices(
-        _symmetric(structure.P, data.P), data.q, _rows(structure, data.A), data.b
-    )
+def dense_matrices(
+    structure: ConeStructure, data: ConeData, many_bounds: int = _MANY_BOUNDS
+) -> Matrices:
+    """The data as matrices that can be factored.
+
+    Args:
+        structure, data: the program.
+        many_bounds: with fewer bounds than this among other rows, all rows are kept as
+            general ones.
+    """
+    rows = _rows(structure, data.A, many_bounds)
+    return Matrices(_symmetric(structure.P, data.P), data.q, rows, data.b)
 
 
 def sparse_matrices(structure: ConeStructure, data: ConeData) -> SparseMatrices:
@@ -104,10 +111,10 @@ def _symmetric(pattern: Pattern, values: tf.Tensor) -> Symmetric:
     return Symmetric(None, symmetric_to_dense(pattern, values))
 
 
-def _rows(structure: ConeStructure, values: tf.Tensor) -> Rows:
+def _rows(structure: ConeStructure, values: tf.Tensor, many_bounds: int) -> Rows:
     pattern, n = structure.A, structure.n
     bounds = structure.bounds
-    few = bounds.size < max(1, min(_FEW_BOUNDS, structure.m))
+    few = bounds.size < max(1, min(many_bounds, structure.m))
     if few or not structure.cones.is_polyhedral:
         return all_general(to_dense(pattern, values))
     is_bound = np.isin(pattern.rows, bounds)

@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tf_cvxlayers.grids import joined
 from tf_cvxlayers.sparse import sum_by_row, take
+from tf_cvxlayers.subspace import Subspace
 from tf_cvxlayers.symmetric import Symmetric, like, product
 
 
@@ -53,11 +54,13 @@ class Rows(NamedTuple):
         general: `[B, rows, n]`, the rows that are not bounds, or None.
         bounds: `[B, bounds]`, the one entry of each other row, or None.
         split: which are which.
+        within: the subspace that the columns are projected onto, of bounds only.
     """
 
     general: tf.Tensor | None
     bounds: tf.Tensor | None
     split: Split
+    within: Subspace | None = None
 
     def times(self, x: tf.Tensor) -> tf.Tensor:
         """`A x` for vectors."""
@@ -76,7 +79,8 @@ class Rows(NamedTuple):
         split = self.split
         part = _taken([y], split.bounds)
         if self.general is None:
-            return split.onto_columns(like(self.bounds, y) * part)
+            image = split.onto_columns(like(self.bounds, y) * part)
+            return image if self.within is None else self.within.project(image)
         # A difference, for what `sums` says.
         rest = product(self.general, _taken([y], split.general), transpose=True)
         return rest - split.onto_columns(like(-self.bounds, y) * part)
@@ -92,7 +96,7 @@ class Rows(NamedTuple):
             general = general * columns[:, None, :]
         if columns is not None and bounds is not None:
             bounds = bounds * take(columns, self.split.columns)
-        return Rows(general, bounds, self.split)
+        return Rows(general, bounds, self.split, self.within)
 
     def gram(self, weighted: "Rows") -> Symmetric:
         """`A'W A`, given `W A`."""
@@ -137,6 +141,13 @@ class Rows(NamedTuple):
             # Of several bounds on a variable their sum is near enough.
             parts.append(self.split.onto_columns(tf.abs(self.bounds)))
         return functools.reduce(tf.maximum, parts)
+
+    def bounds_only(self) -> "Rows":
+        """Without the general rows."""
+        columns = self.split.columns
+        none, each = np.zeros(0, np.int64), np.arange(columns.size)
+        split = Split(each, columns, none, self.split.n)
+        return Rows(None, self.bounds, split, self.within)
 
     def dense(self) -> tf.Tensor:
         """The matrix, `[B, m, n]`."""

@@ -1,5 +1,8 @@
 """Symmetric matrices: dense ones, and diagonals that stay lists of numbers.
 
+A diagonal may be seen from within a subspace: as the map of the subspace to itself
+that it is, followed by the projection.
+
 All are batches; a batch axis of length 1 broadcasts. Vectors are `[B, n]`, or
 `[B, k, n]`, k of them for each element.
 """
@@ -8,20 +11,24 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from tf_cvxlayers.subspace import DiagonalFactor, Subspace
 from tf_cvxlayers.sums import total
 
 
 class Symmetric(NamedTuple):
-    """A symmetric matrix: its `diagonal [B, n]`, or all of it, `dense [B, n, n]`."""
+    """A symmetric matrix: its `diagonal [B, n]`, within a subspace or not; or all of
+    it, `dense [B, n, n]`."""
 
     diagonal: tf.Tensor | None
     dense: tf.Tensor | None
+    within: Subspace | None = None
 
     def times(self, x: tf.Tensor) -> tf.Tensor:
         """The product with vectors."""
-        if self.diagonal is not None:
-            return like(self.diagonal, x) * x
-        return product(self.dense, x)
+        if self.diagonal is None:
+            return product(self.dense, x)
+        image = like(self.diagonal, x) * x
+        return image if self.within is None else self.within.project(image)
 
     def plus(self, *others: "Symmetric") -> "Symmetric":
         """The sum with others."""
@@ -29,7 +36,7 @@ class Symmetric(NamedTuple):
         diagonals = [M.diagonal for M in matrices if M.diagonal is not None]
         denses = [M.dense for M in matrices if M.dense is not None]
         if not denses:
-            return Symmetric(total(*diagonals), None)
+            return self._replace(diagonal=total(*diagonals))
         dense = total(*denses)
         if not diagonals:
             return Symmetric(None, dense)
@@ -72,8 +79,10 @@ class Symmetric(NamedTuple):
         """The matrix, `[B, n, n]`."""
         return tf.linalg.diag(self.diagonal) if self.dense is None else self.dense
 
-    def factored(self) -> "Factor":
+    def factored(self) -> "Factor | DiagonalFactor":
         """The factorization of a positive definite one."""
+        if self.within is not None:
+            return DiagonalFactor.of(self.diagonal, self.within)
         if self.diagonal is not None:
             return Factor(self.diagonal, None)
         return Factor(None, tf.linalg.cholesky(self.dense))

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.calls import assert_all_close, outputs_and_gradients
+from tests.oracles import onto_simplex
 from tests.problems import BY_NAME
 from tf_cvxlayers import CvxpyLayer, Status
 from tf_cvxlayers.engines import Diffcp, InteriorPoint
@@ -57,6 +58,95 @@ def test_equalities_that_contradict_one_another_are_infeasible(p):
     result = layer.solve(q, A, b)
     expected = [Status.PRIMAL_INFEASIBLE, Status.SOLVED, Status.SOLVED]
     np.testing.assert_array_equal(result.status, expected)
+
+
+@pytest.mark.parametrize("n", [4, 40, 150])
+def test_the_projection_on_a_simplex_is_that_of_the_closed_form(n):
+    """Bounds, and one equality: what stays diagonal."""
+    x, y = cp.Parameter(n, name="x"), cp.Variable(n)
+    statement = cp.Problem(cp.Minimize(cp.sum_squares(y - x)), [cp.sum(y) == 1, y >= 0])
+    layer = _layer(statement, [x], y)
+    points = np.random.default_rng(0).normal(size=(7, n))
+    points *= 10.0 ** np.arange(-3, 4)[:, None]
+    value, (gradient,) = outputs_and_gradients(layer, [points])
+    expected = np.stack([onto_simplex(point) for point in points])
+    np.testing.assert_allclose(value, expected, atol=1e-12)
+    # The derivative is the projection onto the face.
+    face = expected > 0
+    cotangent = np.where(face, gradient, 0.0)
+    np.testing.assert_allclose(np.where(face, 0.0, gradient), 0.0, atol=1e-20)
+    np.testing.assert_allclose(cotangent.sum(axis=1), 0.0, atol=1e-10)
+
+
+def test_few_equalities_with_bounds_agree_with_clarabel():
+    n, p, size = 16, 3, 6
+    x, c, w = cp.Variable(n), cp.Parameter(n, name="c"), cp.Parameter(n, pos=True)
+    A, b = cp.Parameter((p, n), name="A"), cp.Parameter(p, name="b")
+    objective = 0.5 * cp.sum(cp.multiply(w, cp.square(x))) - c @ x
+    statement = cp.Problem(cp.Minimize(objective), [A @ x == b, x >= 0, x <= 1])
+    rng = np.random.default_rng(0)
+    matrices = rng.normal(size=(size, p, n))
+    matrices[1, 2] = matrices[1, :2].sum(axis=0)
+    inside = rng.uniform(size=(size, n)) * (rng.uniform(size=(size, n)) > 0.5)
+    right = np.einsum("kij,kj->ki", matrices, inside)
+    right[2] = 100.0 * np.abs(matrices[2]).sum(axis=1)
+    weights = 10.0 ** rng.uniform(-1, 1, size=(size, n))
+    values = [3.0 * rng.normal(size=(size, n)), weights, matrices, right]
+    values[0][3] *= 1e4
+    weights[4] = 0.0
+    layers = [
+        _layer(statement, [c, w, A, b], x, engine)
+        for engine in (InteriorPoint(), Diffcp())
+    ]
+    (found, of_found), (expected, of_expected) = (
+        outputs_and_gradients(layer, values) for layer in layers
+    )
+    statuses = [layer.solve(*values).status.numpy() for layer in layers]
+    infeasible = np.arange(size) == 2
+    for status in statuses:
+        np.testing.assert_array_equal(status == Status.PRIMAL_INFEASIBLE, infeasible)
+    assert_all_close(found, expected, rtol=1e-9, atol=1e-10)
+    # Where equalities depend on one another, their gradient has no limit.
+    regular = np.arange(size) != 1
+    for one, other in zip(of_found, of_expected, strict=True):
+        one, other = one.numpy()[regular], other.numpy()[regular]
+        np.testing.assert_allclose(one, other, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(12))
+def test_what_stays_diagonal_agrees_with_clarabel_however_scaled(seed):
+    """Curvatures, equalities and costs of sizes far apart; the first element is linear,
+    and of the second one half."""
+    rng = np.random.default_rng(seed)
+    n, size = int(rng.integers(4, 41)), 8
+    p, boxed = int(rng.integers(1, n // 4 + 1)), seed % 2 == 0
+    x, c, w = cp.Variable(n), cp.Parameter(n), cp.Parameter(n, nonneg=True)
+    A, b = cp.Parameter((p, n)), cp.Parameter(p)
+    objective = 0.5 * cp.sum(cp.multiply(w, cp.square(x))) - c @ x
+    constraints = [A @ x == b, x >= 0] + ([x <= 1] if boxed else [])
+    problem = cp.Problem(cp.Minimize(objective), constraints)
+    if boxed:
+        matrices = rng.normal(size=(size, p, n))
+        matrices *= 10.0 ** rng.uniform(-3, 3, size=(size, p, 1))
+    else:
+        matrices = rng.uniform(0.01, 1.0, size=(size, p, n))
+    inside = rng.uniform(size=(size, n)) * (rng.uniform(size=(size, n)) > 0.5)
+    weights = 10.0 ** rng.uniform(-4, 4, size=(size, n))
+    weights[0] = 0.0
+    weights[1] *= rng.uniform(size=n) < 0.5
+    costs = rng.normal(size=(size, n)) * 10.0 ** rng.uniform(-3, 3, size=(size, 1))
+    values = [costs, weights, matrices, np.einsum("kij,kj->ki", matrices, inside)]
+    found, expected = (
+        _layer(problem, [c, w, A, b], x, engine).solve(*values)
+        for engine in (InteriorPoint(), Diffcp())
+    )
+    np.testing.assert_array_equal(found.status, expected.status)
+    objectives = [
+        np.sum(0.5 * weights * v**2 - costs * v, axis=1)
+        for v in (found.variables.numpy(), expected.variables.numpy())
+    ]
+    np.testing.assert_allclose(*objectives, rtol=1e-8, atol=1e-8)
 
 
 def test_programs_without_rows_have_the_minimum_of_their_objective():

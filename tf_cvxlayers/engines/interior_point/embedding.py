@@ -31,6 +31,7 @@ import tensorflow as tf
 from tf_cvxlayers.engines.interior_point.cones import SymmetricCone
 from tf_cvxlayers.matrices import Matrices
 from tf_cvxlayers.rows import Rows
+from tf_cvxlayers.subspace import DiagonalFactor
 from tf_cvxlayers.symmetric import Factor, Symmetric
 
 # Added to the diagonal, relative to it, with and without refinement; and the least that
@@ -100,6 +101,11 @@ class Program(NamedTuple):
             largest(minus_q),
             largest(b),
         )
+
+    def within_its_space(self, point: Iterate) -> Iterate:
+        """The point where rounding has left the subspace, if it is confined to one."""
+        space = self.P.within
+        return point if space is None else point._replace(x=space.project(point.x))
 
 
 class Residual(NamedTuple):
@@ -177,7 +183,7 @@ class KKT(NamedTuple):
 
     P: Symmetric
     F: Rows
-    factor: Factor
+    factor: Factor | DiagonalFactor
     added: tf.Tensor
     refine: tf.Tensor
 

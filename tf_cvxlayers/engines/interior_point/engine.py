@@ -99,7 +99,10 @@ class InteriorPoint(Engine):
 
     def _solve_chunk(self, structure: ConeStructure, data: ConeData) -> ConeSolution:
         dims = structure.cones
-        problem, (d, e) = equilibrated(dims, dense_matrices(structure, data))
+        # A diagonal objective may stay the diagonal that it is.
+        many_bounds = {"many_bounds": 1} if structure.P.is_diagonal else {}
+        matrices = dense_matrices(structure, data, **many_bounds)
+        problem, (d, e) = equilibrated(dims, matrices)
         problem, dims, order = _by_size(problem, dims)
         rest = dataclasses.replace(dims, zero=0)
 

@@ -99,6 +99,7 @@ def iterated(
                 for part, change in zip(point, direction, strict=True)
             )
         )
+        point = program.within_its_space(point)
         terms = Terms.at(program, point)
         residual = terms.residual(program, point)
         found = judged(program, point, terms, residual, tolerance)

@@ -10,25 +10,32 @@ and the multipliers of the equalities are `-R^-1 Q1'(P x + q + G'z)` (Nocedal an
 Wright, "Numerical optimization", 2006, section 16.2). `N` has orthonormal columns, so
 nothing gets worse conditioned, and every iteration works in `n - p` variables.
 
+Where the equalities are few and everything else is diagonal a basis would fill it, and
+there `w` is `x - x0` itself, and all is seen from within the subspace (`subspace`).
+
 Where equalities depend on one another, `R` is singular. Such elements are solved with
 the projector onto the null space in the place of `N`, from singular values, and a term
 in the objective that keeps `w` in it.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.engines.singular_values import SingularValues
 from tf_cvxlayers.errors import Status
 from tf_cvxlayers.matrices import Matrices
-from tf_cvxlayers.rows import all_general
+from tf_cvxlayers.rows import Rows, all_general
+from tf_cvxlayers.subspace import Subspace
 from tf_cvxlayers.sums import total
 from tf_cvxlayers.symmetric import Symmetric
 
 # Relative to the largest, what counts as zero in R, and among the singular values.
 _DEPENDENT = 1e-9
+# Equalities are few where there are so many times as many variables.
+_FEW = 4
 # Relative residual above which equalities contradict one another.
 _CONTRADICTION = 1e-8
 
@@ -37,12 +44,38 @@ Solver = Callable[[Matrices], tuple[tf.Tensor, ...]]
 
 
 class _Basis(NamedTuple):
-    """`N [B, n, k]`; the pseudo-inverse of `A'`; what keeps `w` in the null space."""
+    """What is left to choose, and the pseudo-inverse of `A`.
 
-    N: tf.Tensor
+    Attributes:
+        N: `[B, n, k]`, None where all of `R^n` is kept and seen from the subspace.
+        penalty: what keeps `w` in the null space, or None.
+        subspace: the null space.
+        least_squares, multipliers: with the pseudo-inverse of `A`, and of `A'`.
+    """
+
+    N: tf.Tensor | None
+    penalty: tf.Tensor | None
+    subspace: Subspace | None
     least_squares: Callable[[tf.Tensor], tf.Tensor]
     multipliers: Callable[[tf.Tensor], tf.Tensor]
-    penalty: tf.Tensor | None
+
+    def reduced(self, P: Symmetric, q: tf.Tensor, G: Rows, h: tf.Tensor) -> Matrices:
+        """The program in `w`."""
+        if self.N is None:
+            space: Any = self.subspace
+            P, G = P._replace(within=space), G._replace(within=space)
+            return Matrices(P, space.project(q), G, h)
+        N = self.N
+        PN = tf.matmul(P.times(tf.linalg.matrix_transpose(N)), N)
+        if self.penalty is not None:
+            PN = PN + self.penalty * tf.maximum(_largest(PN), 1.0)
+        q = tf.linalg.matvec(N, q, transpose_a=True)
+        G = all_general(tf.matmul(G.dense(), N))
+        return Matrices(Symmetric(None, PN), q, G, h)
+
+    def point(self, w: tf.Tensor) -> tf.Tensor:
+        """Where `w` is."""
+        return w if self.N is None else tf.linalg.matvec(self.N, w)
 
 
 def solve_in_null_space(
@@ -56,25 +89,21 @@ def solve_in_null_space(
         solver: of programs that have none.
     """
     n, p = problem.q.shape[1], equalities
-    dense = problem.A.dense()
-    A, G = dense[:, :p], all_general(dense[:, p:])
+    if _stays_diagonal(problem, p):
+        A, G = problem.A.general, problem.A.bounds_only()
+    else:
+        dense = problem.A.dense()
+        A, G = dense[:, :p], all_general(dense[:, p:])
     b, h = problem.b[:, :p], problem.b[:, p:]
 
     def through(basis: _Basis):
-        N = basis.N
         x0 = basis.least_squares(b)
         offset = tf.linalg.matvec(A, x0) - b
-        P = tf.matmul(problem.P.times(tf.linalg.matrix_transpose(N)), N)
-        if basis.penalty is not None:
-            P = P + basis.penalty * tf.maximum(_largest(P), 1.0)
-        reduced = Matrices(
-            Symmetric(None, P),
-            tf.linalg.matvec(N, problem.P.times(x0) + problem.q, transpose_a=True),
-            all_general(tf.matmul(G.general, N)),
-            h - G.times(x0),
+        reduced = basis.reduced(
+            problem.P, problem.P.times(x0) + problem.q, G, h - G.times(x0)
         )
         w, z, s, status, iterations = solver(reduced)
-        x = x0 + tf.linalg.matvec(N, w)
+        x = x0 + basis.point(w)
         gradient = total(problem.P.times(x), problem.q, G.transposed(z))
         y = basis.multipliers(-gradient)
         size = tf.maximum(
@@ -92,7 +121,8 @@ def solve_in_null_space(
 
     if p >= n:
         return through(_from_singular_values(A))
-    Q, R = tf.linalg.qr(tf.linalg.matrix_transpose(A), full_matrices=True)
+    in_all = G.bounds is not None
+    Q, R = tf.linalg.qr(tf.linalg.matrix_transpose(A), full_matrices=not in_all)
     R = R[:, :p]
     diagonal = tf.abs(tf.linalg.diag_part(R))
     least = tf.reduce_min(diagonal, axis=1)
@@ -111,8 +141,21 @@ def solve_in_null_space(
     return tf.cond(tf.reduce_any(dependent), repaired, lambda: found)
 
 
+def _stays_diagonal(problem: Matrices, equalities: int) -> bool:
+    """Whether the equalities are few and all else is diagonal. Every variable needs a
+    bound: without curvature of its own it would have infinite room there."""
+    P, A = problem.P, problem.A
+    if P.diagonal is None or A.bounds is None:
+        return False
+    others = np.array_equal(A.split.general, np.arange(equalities))
+    bounded = np.unique(A.split.columns).size == A.split.n
+    return others and bounded and _FEW * equalities <= A.split.n
+
+
 def _from_qr(Q: tf.Tensor, R: tf.Tensor, p: int) -> _Basis:
-    Q1, N = Q[:, :, :p], Q[:, :, p:]
+    Q1 = Q[:, :, :p]
+    subspace = Subspace(tf.linalg.matrix_transpose(Q1))
+    N = None if Q.shape[2] == p else Q[:, :, p:]
 
     def least_squares(b):
         u = _triangular(R, b, adjoint=True)
@@ -121,14 +164,14 @@ def _from_qr(Q: tf.Tensor, R: tf.Tensor, p: int) -> _Basis:
     def multipliers(g):
         return _triangular(R, tf.linalg.matvec(Q1, g, transpose_a=True), adjoint=False)
 
-    return _Basis(N, least_squares, multipliers, None)
+    return _Basis(N, None, subspace, least_squares, multipliers)
 
 
 def _from_singular_values(A: tf.Tensor) -> _Basis:
     parts = SingularValues.of(A, _DEPENDENT)
     outside = tf.matmul(parts.V, parts.V, transpose_b=True)
     N = tf.eye(A.shape[2], dtype=A.dtype) - outside
-    return _Basis(N, parts.least_squares, parts.transposed_least_squares, outside)
+    return _Basis(N, outside, None, parts.least_squares, parts.transposed_least_squares)
 
 
 def _triangular(R: tf.Tensor, v: tf.Tensor, adjoint: bool) -> tf.Tensor:
