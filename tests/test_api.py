@@ -27,7 +27,7 @@ LAYERS = [
     ["affine", "symmetric"],
     ["rows"],
     ["matrices"],
-    ["elimination"],
+    ["elimination", "empty_rows"],
     [
         "canonicalize",
         "serialization",

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.elimination import Elimination
+from tf_cvxlayers.empty_rows import EmptyRows, empty_rows
 from tf_cvxlayers.program import ConeData, ConeProgram, ConeSolution, ConeStructure
 
 # A pivot is not chosen when it is so much smaller than another constant in its row.
@@ -24,7 +25,7 @@ _SMALL_PIVOT = 1e-3
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Reduction:
-    """A sequence of eliminations, and the structures between them.
+    """A sequence of eliminations, of variables and of rows, and the structures between them.
 
     Attributes:
         structure: of the program after all of them.
@@ -34,7 +35,7 @@ class Reduction:
     """
 
     structure: ConeStructure
-    eliminations: tuple[Elimination, ...]
+    eliminations: tuple[Elimination | EmptyRows, ...]
     needs_x: bool
     needs_y: bool
 
@@ -57,19 +58,27 @@ class Reduction:
 
 
 def plan_reduction(program: ConeProgram) -> Reduction:
-    """The plan for a program."""
+    """The plan for a program.
+
+    Raises:
+        ProblemError: a constraint that holds for no value of variables and parameters.
+    """
     structure = program.structure
     with tf.init_scope():
         # Values that are not constant are NaN, and make NaN of what depends on them.
         data = ConeData(*(tf.constant(_constants(m)) for m in program.maps))
-        eliminations = []
+        eliminations: list[Elimination | EmptyRows] = []
         while (step := _next_elimination(structure, data.A[0].numpy())) is not None:
             eliminations.append(step)
             data, structure = step.apply(data), step.after
+        empty = empty_rows(structure, data.A[0].numpy(), data.b[0].numpy())
+        if empty is not None:
+            eliminations.append(empty)
+            structure = empty.after
     n = program.structure.n
     kept_x, kept_y = np.arange(n), np.arange(program.structure.m)
-    for step in eliminations:
-        kept_x, kept_y = kept_x[step.K], kept_y[step.S]
+    for done in eliminations:
+        kept_x, kept_y = kept_x[done.K], kept_y[done.S]
     wanted = [variable.recovery.columns for variable in program.variables]
     columns = np.concatenate(wanted) if wanted else np.zeros(0, int)
     return Reduction(
