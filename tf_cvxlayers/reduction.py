@@ -25,7 +25,7 @@ _SMALL_PIVOT = 1e-3
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Reduction:
-    """A sequence of eliminations, of variables and of rows, and the structures between them.
+    """A sequence of eliminations, of variables and of rows.
 
     Attributes:
         structure: of the program after all of them.
