@@ -82,16 +82,15 @@ class SparseMatrices(NamedTuple):
 
 
 def dense_matrices(
-    structure: ConeStructure, data: ConeData, many_bounds: int = _MANY_BOUNDS
+    structure: ConeStructure, data: ConeData, keeps_bounds: bool = False
 ) -> Matrices:
     """The data as matrices that can be factored.
 
     Args:
         structure, data: the program.
-        many_bounds: with fewer bounds than this among other rows, all rows are kept as
-            general ones.
+        keeps_bounds: whether bounds are kept apart also where they are few.
     """
-    rows = _rows(structure, data.A, many_bounds)
+    rows = _rows(structure, data.A, keeps_bounds)
     return Matrices(_symmetric(structure.P, data.P), data.q, rows, data.b)
 
 
@@ -111,10 +110,10 @@ def _symmetric(pattern: Pattern, values: tf.Tensor) -> Symmetric:
     return Symmetric(None, symmetric_to_dense(pattern, values))
 
 
-def _rows(structure: ConeStructure, values: tf.Tensor, many_bounds: int) -> Rows:
+def _rows(structure: ConeStructure, values: tf.Tensor, keeps_bounds: bool) -> Rows:
     pattern, n = structure.A, structure.n
     bounds = structure.bounds
-    few = bounds.size < max(1, min(many_bounds, structure.m))
+    few = bounds.size < max(1, 0 if keeps_bounds else min(_MANY_BOUNDS, structure.m))
     if few or not structure.cones.is_polyhedral:
         return all_general(to_dense(pattern, values))
     is_bound = np.isin(pattern.rows, bounds)

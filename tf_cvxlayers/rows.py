@@ -116,20 +116,20 @@ class Rows(NamedTuple):
 
     def row_norms(self) -> tf.Tensor:
         """The squared norm of each row, `[B, m]`."""
-        parts = []
-        if self.general is not None:
-            parts.append(tf.reduce_sum(tf.square(self.general), axis=2))
-        if self.bounds is not None:
-            parts.append(tf.square(self.bounds))
-        return take(parts, self.split.order)
+        return self._by_row(tf.square, tf.reduce_sum)
 
     def row_largest(self) -> tf.Tensor:
         """The largest absolute value of each row, `[B, m]`."""
+        return self._by_row(tf.abs, tf.reduce_max)
+
+    def _by_row(
+        self, of_entry: Callable[..., tf.Tensor], of_row: Callable[..., tf.Tensor]
+    ) -> tf.Tensor:
         parts = []
         if self.general is not None:
-            parts.append(tf.reduce_max(tf.abs(self.general), axis=2))
+            parts.append(of_row(of_entry(self.general), axis=2))
         if self.bounds is not None:
-            parts.append(tf.abs(self.bounds))
+            parts.append(of_entry(self.bounds))
         return take(parts, self.split.order)
 
     def column_largest(self) -> tf.Tensor:

@@ -45,7 +45,7 @@ class Scaling(Protocol):
         """The `u` with `lambda o u = v`."""
 
     def steepness(self, d: tf.Tensor) -> tf.Tensor:
-        """The `t` such that `lambda + d / t` is on the boundary, for the column where
+        """The `t` such that `lambda + d / t` is on the boundary, for the vector where
         it is largest, `[B, 1, 1]`; not positive where all point to the inside."""
 
 

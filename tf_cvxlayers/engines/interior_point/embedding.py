@@ -188,7 +188,7 @@ class KKT(NamedTuple):
     refine: tf.Tensor
 
     @classmethod
-    def of(cls, P: Symmetric, F: Rows, refinement: "Refinement") -> "KKT":
+    def of(cls, P: Symmetric, F: Rows, refinement: Refinement) -> "KKT":
         """The system of a program, given `F = W^-1 A`."""
         H = P.plus(F.gram(F))
         added = tf.maximum(refinement.proximal * H.diagonal_part(), _LEAST)

@@ -100,8 +100,7 @@ class InteriorPoint(Engine):
     def _solve_chunk(self, structure: ConeStructure, data: ConeData) -> ConeSolution:
         dims = structure.cones
         # A diagonal objective may stay the diagonal that it is.
-        many_bounds = {"many_bounds": 1} if structure.P.is_diagonal else {}
-        matrices = dense_matrices(structure, data, **many_bounds)
+        matrices = dense_matrices(structure, data, structure.P.is_diagonal)
         problem, (d, e) = equilibrated(dims, matrices)
         problem, dims, order = _by_size(problem, dims)
         rest = dataclasses.replace(dims, zero=0)

@@ -105,7 +105,7 @@ def iterated(
         found = judged(program, point, terms, residual, tolerance)
         waits = (point.tau <= _VANISHED * point.kappa) & may_wait
         flags = tf.concat([waits, *found, tf.logical_not(sound)], axis=2)
-        new = tf.cast(flags, tf.int32) * tf.constant(_IN_ORDER)
+        new = tf.cast(flags, tf.int32) * tf.constant(list(Verdict)[1:])
         new = tf.reduce_max(new, axis=2, keepdims=True)
         one = tf.cast(running, tf.int32)
         return point, residual, verdict + one * new, iterations + one
@@ -117,15 +117,6 @@ def iterated(
         unfinished, iteration, (point, residual, verdict, iterations)
     )
     return State(point, verdict, iterations)
-
-
-_IN_ORDER = [
-    Verdict.WAITING,
-    Verdict.DUAL_INFEASIBLE,
-    Verdict.PRIMAL_INFEASIBLE,
-    Verdict.SOLVED,
-    Verdict.STUCK,
-]
 
 
 def judged(
