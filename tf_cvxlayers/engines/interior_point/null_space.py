@@ -19,7 +19,7 @@ in the objective that keeps `w` in it.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -43,28 +43,31 @@ _CONTRADICTION = 1e-8
 Solver = Callable[[Matrices], tuple[tf.Tensor, ...]]
 
 
-class _Basis(NamedTuple):
-    """What is left to choose, and the pseudo-inverse of `A`.
+class _Inverse(NamedTuple):
+    """The pseudo-inverse of `A`.
 
     Attributes:
-        N: `[B, n, k]`, None where all of `R^n` is kept and seen from the subspace.
-        penalty: what keeps `w` in the null space, or None.
-        subspace: the null space.
-        least_squares, multipliers: with the pseudo-inverse of `A`, and of `A'`.
+        least_squares, multipliers: its product with `[B, p]`, and that of its transpose
+            with `[B, n]`.
     """
 
-    N: tf.Tensor | None
-    penalty: tf.Tensor | None
-    subspace: Subspace | None
     least_squares: Callable[[tf.Tensor], tf.Tensor]
     multipliers: Callable[[tf.Tensor], tf.Tensor]
 
+
+class _Spanned(NamedTuple):
+    """The null space as the columns of `N [B, n, k]`.
+
+    Attributes:
+        N: they.
+        penalty: where they depend on one another, what keeps `w` in the null space.
+    """
+
+    N: tf.Tensor
+    penalty: tf.Tensor | None
+
     def reduced(self, P: Symmetric, q: tf.Tensor, G: Rows, h: tf.Tensor) -> Matrices:
         """The program in `w`."""
-        if self.N is None:
-            space: Any = self.subspace
-            P, G = P._replace(within=space), G._replace(within=space)
-            return Matrices(P, space.project(q), G, h)
         N = self.N
         PN = tf.matmul(P.times(tf.linalg.matrix_transpose(N)), N)
         if self.penalty is not None:
@@ -73,9 +76,24 @@ class _Basis(NamedTuple):
         G = all_general(tf.matmul(G.dense(), N))
         return Matrices(Symmetric(None, PN), q, G, h)
 
-    def point(self, w: tf.Tensor) -> tf.Tensor:
-        """Where `w` is."""
-        return w if self.N is None else tf.linalg.matvec(self.N, w)
+    def step(self, w: tf.Tensor) -> tf.Tensor:
+        """`x - x0`."""
+        return tf.linalg.matvec(self.N, w)
+
+
+class _Within(NamedTuple):
+    """All of `R^n`, seen from within the null space."""
+
+    subspace: Subspace
+
+    def reduced(self, P: Symmetric, q: tf.Tensor, G: Rows, h: tf.Tensor) -> Matrices:
+        """The program in `w`."""
+        P, G = P._replace(within=self.subspace), G._replace(within=self.subspace)
+        return Matrices(P, self.subspace.project(q), G, h)
+
+    def step(self, w: tf.Tensor) -> tf.Tensor:
+        """`x - x0`."""
+        return w
 
 
 def solve_in_null_space(
@@ -96,16 +114,16 @@ def solve_in_null_space(
         A, G = dense[:, :p], all_general(dense[:, p:])
     b, h = problem.b[:, :p], problem.b[:, p:]
 
-    def through(basis: _Basis):
-        x0 = basis.least_squares(b)
+    def through(inverse: _Inverse, space: _Spanned | _Within):
+        x0 = inverse.least_squares(b)
         offset = tf.linalg.matvec(A, x0) - b
-        reduced = basis.reduced(
+        reduced = space.reduced(
             problem.P, problem.P.times(x0) + problem.q, G, h - G.times(x0)
         )
         w, z, s, status, iterations = solver(reduced)
-        x = x0 + basis.point(w)
+        x = x0 + space.step(w)
         gradient = total(problem.P.times(x), problem.q, G.transposed(z))
-        y = basis.multipliers(-gradient)
+        y = inverse.multipliers(-gradient)
         size = tf.maximum(
             tf.reduce_max(tf.abs(b), axis=1), tf.reduce_max(tf.abs(x0), axis=1)
         )
@@ -120,7 +138,7 @@ def solve_in_null_space(
         )
 
     if p >= n:
-        return through(_from_singular_values(A))
+        return through(*_from_singular_values(A))
     in_all = G.bounds is not None
     Q, R = tf.linalg.qr(tf.linalg.matrix_transpose(A), full_matrices=not in_all)
     R = R[:, :p]
@@ -129,10 +147,10 @@ def solve_in_null_space(
     dependent = least <= _DEPENDENT * tf.reduce_max(diagonal, axis=1)
     # For dependent elements any R that is not singular will do: they are replaced.
     R = tf.where(dependent[:, None, None], tf.eye(p, dtype=R.dtype), R)
-    found = through(_from_qr(Q, R, p))
+    found = through(*_from_qr(Q, R, p))
 
     def repaired():
-        other = through(_from_singular_values(A))
+        other = through(*_from_singular_values(A))
         return tuple(
             tf.where(tf.reshape(dependent, [-1] + [1] * (new.shape.rank - 1)), new, old)
             for new, old in zip(other, found, strict=True)
@@ -152,26 +170,29 @@ def _stays_diagonal(problem: Matrices, equalities: int) -> bool:
     return others and bounded and _FEW * equalities <= A.split.n
 
 
-def _from_qr(Q: tf.Tensor, R: tf.Tensor, p: int) -> _Basis:
+def _from_qr(Q: tf.Tensor, R: tf.Tensor, p: int) -> tuple[_Inverse, _Spanned | _Within]:
     Q1 = Q[:, :, :p]
-    subspace = Subspace(tf.linalg.matrix_transpose(Q1))
-    N = None if Q.shape[2] == p else Q[:, :, p:]
 
     def least_squares(b):
-        u = _triangular(R, b, adjoint=True)
-        return tf.linalg.matvec(Q1, u)
+        return tf.linalg.matvec(Q1, _triangular(R, b, adjoint=True))
 
     def multipliers(g):
         return _triangular(R, tf.linalg.matvec(Q1, g, transpose_a=True), adjoint=False)
 
-    return _Basis(N, None, subspace, least_squares, multipliers)
+    space: _Spanned | _Within
+    if Q.shape[2] == p:
+        space = _Within(Subspace(tf.linalg.matrix_transpose(Q1)))
+    else:
+        space = _Spanned(Q[:, :, p:], penalty=None)
+    return _Inverse(least_squares, multipliers), space
 
 
-def _from_singular_values(A: tf.Tensor) -> _Basis:
+def _from_singular_values(A: tf.Tensor) -> tuple[_Inverse, _Spanned]:
     parts = SingularValues.of(A, _DEPENDENT)
     outside = tf.matmul(parts.V, parts.V, transpose_b=True)
     N = tf.eye(A.shape[2], dtype=A.dtype) - outside
-    return _Basis(N, outside, None, parts.least_squares, parts.transposed_least_squares)
+    inverse = _Inverse(parts.least_squares, parts.transposed_least_squares)
+    return inverse, _Spanned(N, penalty=outside)
 
 
 def _triangular(R: tf.Tensor, v: tf.Tensor, adjoint: bool) -> tf.Tensor:
