@@ -63,6 +63,13 @@ class Symmetric(NamedTuple):
             return tf.reduce_max(tf.abs(self.diagonal), axis=1, keepdims=True)
         return tf.reduce_max(tf.abs(self.dense), axis=[1, 2])[:, None]
 
+    def most_rank(self) -> tf.Tensor:
+        """What its rank is at most, `[B, 1]`."""
+        if self.diagonal is not None:
+            return tf.reduce_sum(tf.abs(tf.sign(self.diagonal)), axis=1, keepdims=True)
+        n = self.diagonal_part().shape[1]
+        return float(n) * tf.sign(self.largest())
+
     def column_largest(self) -> tf.Tensor:
         """The largest absolute value in each column, `[B, n]`."""
         if self.diagonal is not None:

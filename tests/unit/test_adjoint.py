@@ -6,12 +6,14 @@ import tensorflow as tf
 
 from tests.problems import BY_NAME
 from tf_cvxlayers.affine import computed, problem_data
+from tf_cvxlayers.cones import ConeDims
 from tf_cvxlayers.engines import Diffcp
 from tf_cvxlayers.engines.adjoint import direct_adjoint
 from tf_cvxlayers.engines.kkt import kkt_system
 from tf_cvxlayers.engines.spectrum import block_pattern, derivative_blocks, spectrum
-from tf_cvxlayers.matrices import dense_matrices
+from tf_cvxlayers.matrices import Matrices, dense_matrices
 from tf_cvxlayers.program import ConeData
+from tf_cvxlayers.rows import all_general
 from tf_cvxlayers.sparse import symmetric_to_dense, to_dense
 from tf_cvxlayers.symmetric import Symmetric
 
@@ -136,3 +138,26 @@ def test_a_singular_system_has_its_least_squares_solution_of_least_norm():
     both = np.r_[right[0][0], right[1][0]]
     expected = np.linalg.lstsq(matrix, both, rcond=1e-12)[0]
     np.testing.assert_allclose(np.r_[r[0], e[0]], expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("active", [0, 1, 5])
+def test_a_program_with_too_few_rows_at_its_solution_still_has_a_factor(active):
+    # Where there is none, TensorFlow fills it with NaN, and says so in the log for
+    # each matrix: hundreds of lines for a batch of linear programs like these.
+    rng = np.random.default_rng(active)
+    n, m, batch = 8, 14, 64
+    is_active = np.arange(m) < active
+    y = np.where(is_active, rng.uniform(0.5, 2.0, (batch, m)), 0.0)
+    s = np.where(is_active, 0.0, rng.uniform(0.5, 2.0, (batch, m)))
+    problem = Matrices(
+        Symmetric(None, tf.zeros([1, n, n], tf.float64)),
+        tf.zeros([1, n], tf.float64),
+        all_general(tf.constant(rng.normal(size=(batch, m, n)))),
+        tf.zeros([1, m], tf.float64),
+    )
+    system = kkt_system(ConeDims(nonnegative=m), problem, *map(tf.constant, (y, s)))
+    right = tf.constant(rng.normal(size=(batch, n))), tf.zeros_like(y)
+    (r, _), missing = system.solve(right, refinements=1)
+    assert np.isfinite(r).all()
+    # What no row holds is still seen to be missing.
+    assert np.all(missing > 1e-6)

@@ -37,6 +37,8 @@ Pair = tuple[tf.Tensor, tf.Tensor]
 _DELTA = 1e-8
 # Relative to the largest singular value, what counts as zero.
 _RANK = 1e-13
+# Of rounding in a factorization, for each variable.
+_EPSILON = 1e-15
 
 
 class KKT(NamedTuple):
@@ -67,9 +69,12 @@ class KKT(NamedTuple):
         rows = A.row_norms()
         rows = tf.where(rows > 0, rows, tf.ones_like(rows))
         lower = 1.0 - d + _DELTA * d * rows / scale
-        small = Symmetric(tf.ones_like(right[0]) * (_DELTA**1.5 * scale), None)
-        H = self.P.plus(A.gram(A.scaled(d / lower)), small)
-        factor = H.factored()
+        gram = A.gram(A.scaled(d / lower))
+        small = tf.ones_like(right[0]) * (_DELTA**1.5 * scale)
+        # A diagonal always has a factor.
+        if self.P.diagonal is None or gram.diagonal is None:
+            small = tf.maximum(small, self._rounding(gram))
+        factor = self.P.plus(gram, Symmetric(small, None)).factored()
 
         def regularized(a, c):
             summed = a + A.transposed(c / lower)
@@ -83,6 +88,18 @@ class KKT(NamedTuple):
         miss = _joint_norm(self.residual(right, r, e))
         size = _joint_norm(right)
         return (r, e), miss / tf.where(size > 0, size, tf.ones_like(size))
+
+    def _rounding(self, gram: Symmetric) -> tf.Tensor:
+        """What rounding may take from the diagonal of a matrix that is singular since
+        it has fewer curvatures and rows than variables; for others zero. `[B, n]`.
+
+        TensorFlow writes a line to the log for each matrix that has no factor.
+        """
+        diagonal = self.P.diagonal_part() + gram.diagonal_part()
+        n = diagonal.shape[1]
+        rows = tf.reduce_sum(tf.sign(self.cone.values), axis=1, keepdims=True)
+        too_few = rows + self.P.most_rank() < n
+        return tf.where(too_few, _EPSILON * n * diagonal, tf.zeros_like(diagonal))
 
     def least_squares(self, right: Pair) -> Pair:
         """The `(r, e)` of least norm among those that solve (*) best."""
