@@ -25,7 +25,7 @@ LAYERS = [
     ["diagnosis", "grids"],
     ["sparse"],
     ["affine", "symmetric"],
-    ["rows"],
+    ["rows", "blocks"],
     ["matrices"],
     ["elimination", "empty_rows"],
     [

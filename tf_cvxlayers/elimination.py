@@ -22,48 +22,37 @@ stored, and `C = M_EK + M_KE'`, so that `P_EK = C/2`, the new one is stored as
 
 import dataclasses
 import functools
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from tf_cvxlayers.affine import AffineValues, entries_of
+from tf_cvxlayers.affine import entries_of
+from tf_cvxlayers.blocks import Block, Sum, block, numbered
 from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure, Pattern
 from tf_cvxlayers.sparse import (
     Product,
     matvec,
-    sum_by_row,
     symmetric_matvec,
     take,
     transposed_matvec,
 )
-from tf_cvxlayers.sums import total
+from tf_cvxlayers.sums import total, without_rounding
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class _Block:
-    """A submatrix: which entries of the whole it takes, and their pattern."""
+class _Parts(NamedTuple):
+    """What the data of the program that is left are sums of products of."""
 
-    entries: np.ndarray
-    pattern: Pattern
-
-    def of(self, values: tf.Tensor | AffineValues) -> tf.Tensor:
-        """Its values."""
-        return entries_of(values, self.entries)
-
-
-def _block(rows, columns, shape, row_index, column_index) -> _Block:
-    """The block of the entries whose new row and column numbers are not negative."""
-    new_rows, new_columns = row_index[rows], column_index[columns]
-    entries = np.flatnonzero((new_rows >= 0) & (new_columns >= 0))
-    order = np.lexsort((new_rows[entries], new_columns[entries]))
-    entries = entries[order]
-    return _Block(entries, Pattern(new_rows[entries], new_columns[entries], shape))
-
-
-def _numbered(kept: np.ndarray, size: int) -> np.ndarray:
-    index = np.full(size, -1)
-    index[kept] = np.arange(kept.size)
-    return index
+    T: tf.Tensor
+    c: tf.Tensor
+    KK: tf.Tensor
+    EE: tf.Tensor
+    SK: tf.Tensor
+    SE: tf.Tensor
+    C: tf.Tensor
+    qK: tf.Tensor
+    qE: tf.Tensor
+    minus_b: tf.Tensor
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -86,26 +75,26 @@ class Elimination:
         return np.setdiff1d(np.arange(self.before.m), self.R)
 
     @functools.cached_property
-    def _blocks(self) -> dict[str, _Block]:
+    def _blocks(self) -> dict[str, Block]:
         """Blocks of `A` and of `M`."""
         A, P = self.before.A, self.before.P
         n, m = self.before.n, self.before.m
-        R, S = _numbered(self.R, m), _numbered(self.S, m)
-        E, K = _numbered(self.E, n), _numbered(self.K, n)
+        R, S = numbered(self.R, m), numbered(self.S, m)
+        E, K = numbered(self.E, n), numbered(self.K, n)
         e, k, s = self.E.size, self.K.size, self.S.size
         return {
-            "RK": _block(A.rows, A.columns, (e, k), R, K),
-            "SE": _block(A.rows, A.columns, (s, e), S, E),
-            "SK": _block(A.rows, A.columns, (s, k), S, K),
-            "KK": _block(P.rows, P.columns, (k, k), K, K),
-            "EE": _block(P.rows, P.columns, (e, e), E, E),
-            "EK": _block(P.rows, P.columns, (e, k), E, K),
-            "KE": _block(P.columns, P.rows, (e, k), E, K),
+            "RK": block(A.rows, A.columns, (e, k), R, K),
+            "SE": block(A.rows, A.columns, (s, e), S, E),
+            "SK": block(A.rows, A.columns, (s, k), S, K),
+            "KK": block(P.rows, P.columns, (k, k), K, K),
+            "EE": block(P.rows, P.columns, (e, e), E, E),
+            "EK": block(P.rows, P.columns, (e, k), E, K),
+            "KE": block(P.columns, P.rows, (e, k), E, K),
         }
 
     @functools.cached_property
-    def _C(self) -> "_Sum":
-        return _Sum([self._blocks["EK"].pattern, self._blocks["KE"].pattern])
+    def _C(self) -> Sum:
+        return Sum([self._blocks["EK"].pattern, self._blocks["KE"].pattern])
 
     @functools.cached_property
     def _AT(self) -> Product:
@@ -116,8 +105,8 @@ class Elimination:
         return Product(self._blocks["EE"].pattern, self._blocks["RK"].pattern)
 
     @functools.cached_property
-    def _V(self) -> "_Sum":
-        return _Sum([self._PT.pattern, self._C.pattern])
+    def _V(self) -> Sum:
+        return Sum([self._PT.pattern, self._C.pattern])
 
     @functools.cached_property
     def _TV(self) -> Product:
@@ -127,12 +116,12 @@ class Elimination:
         return Product(transposed, self._V.pattern)
 
     @functools.cached_property
-    def _P(self) -> "_Sum":
-        return _Sum([self._blocks["KK"].pattern, self._TV.pattern])
+    def _P(self) -> Sum:
+        return Sum([self._blocks["KK"].pattern, self._TV.pattern])
 
     @functools.cached_property
-    def _A(self) -> "_Sum":
-        return _Sum([self._blocks["SK"].pattern, self._AT.pattern])
+    def _A(self) -> Sum:
+        return Sum([self._blocks["SK"].pattern, self._AT.pattern])
 
     @functools.cached_property
     def after(self) -> ConeStructure:
@@ -151,23 +140,67 @@ class Elimination:
 
     def apply(self, data: ConeData) -> ConeData:
         """The data of the program that is left."""
-        blocks = self._blocks
         T, c = self._substitution(data)
-        EE, C, SE = blocks["EE"].of(data.P), self._mixed(data), blocks["SE"].of(data.A)
+        parts = _Parts(
+            T,
+            c,
+            **{name: self._blocks[name].of(data.P) for name in ("KK", "EE")},
+            **{name: self._blocks[name].of(data.A) for name in ("SK", "SE")},
+            C=self._mixed(data),
+            qK=entries_of(data.q, self.K),
+            qE=entries_of(data.q, self.E),
+            # All sums are of what is in `parts`, with a plus: so those of the absolute
+            # values are what rounding is relative to.
+            minus_b=-entries_of(data.b, self.S),
+        )
+        sums = self._sums(parts)
+        if any(self._may_cancel):
+            sizes = self._sums(_Parts(*map(tf.abs, parts)))
+            sums = ConeData(
+                *(
+                    without_rounding(sum_, size) if may_cancel else sum_
+                    for sum_, size, may_cancel in zip(
+                        sums, sizes, self._may_cancel, strict=True
+                    )
+                )
+            )
+        return sums._replace(b=-sums.b)
+
+    def _sums(self, parts: "_Parts") -> ConeData:
+        """`P^`, `q^`, `A^` and `-b^`."""
+        blocks, T, c, EE, C = self._blocks, parts.T, parts.c, parts.EE, parts.C
         V = self._V([self._PT(EE, T), C])
         X = self._TV(take(T, blocks["RK"].pattern.by_row), V)
-        inner = entries_of(data.q, self.E) + symmetric_matvec(
-            blocks["EE"].pattern, EE, c
-        )
+        inner = parts.qE + symmetric_matvec(blocks["EE"].pattern, EE, c)
         return ConeData(
-            P=self._P([blocks["KK"].of(data.P), X]),
+            P=self._P([parts.KK, X]),
             q=total(
-                entries_of(data.q, self.K),
+                parts.qK,
                 transposed_matvec(blocks["RK"].pattern, T, inner),
                 0.5 * transposed_matvec(self._C.pattern, C, c),
             ),
-            A=self._A([blocks["SK"].of(data.A), self._AT(SE, T)]),
-            b=entries_of(data.b, self.S) - matvec(blocks["SE"].pattern, SE, c),
+            A=self._A([parts.SK, self._AT(parts.SE, T)]),
+            b=parts.minus_b + matvec(blocks["SE"].pattern, parts.SE, c),
+        )
+
+    @functools.cached_property
+    def _may_cancel(self) -> ConeData:
+        """Whether terms may cancel in `P^`, in columns of `q^` where nothing else is
+        left then, in `A^`, and in rows of `b^` where nothing else is left then."""
+        A, P = self._A.pattern, self._P.pattern
+        terms = self._A.counts(
+            [np.ones(self._blocks["SK"].pattern.size, np.int64), self._AT.counts]
+        )
+        # Squares, and sums of squares, do not cancel.
+        squares = self._C.pattern.size == 0 and self._blocks["EE"].pattern.is_diagonal
+        sure_columns = np.concatenate(
+            [A.columns[terms < 2], P.columns[: P.size * squares]]
+        )
+        return ConeData(
+            P=not squares,
+            q=np.unique(sure_columns).size < self.K.size,
+            A=bool(np.any(terms >= 2)),
+            b=np.unique(A.rows[terms < 2]).size < self.S.size,
         )
 
     def _mixed(self, data: ConeData) -> tf.Tensor:
@@ -210,24 +243,3 @@ class Elimination:
             y=take([yS, yR], y_order),
             s=take([solution.s, tf.zeros_like(yR)], y_order),
         )
-
-
-class _Sum:
-    """The sum of sparse matrices with fixed patterns."""
-
-    def __init__(self, patterns: list[Pattern]):
-        shape = patterns[0].shape
-        height = max(shape[0], 1)
-        places = [pattern.rows + height * pattern.columns for pattern in patterns]
-        union = np.unique(np.concatenate(places))
-        self._where = [np.searchsorted(union, place) for place in places]
-        columns, rows = np.divmod(union, height)
-        self.pattern = Pattern(rows, columns, shape)
-
-    def __call__(self, values: list[tf.Tensor]) -> tf.Tensor:
-        parts = [
-            sum_by_row(part, where, self.pattern.size)
-            for part, where in zip(values, self._where, strict=True)
-            if where.size
-        ]
-        return total(*parts) if parts else values[0]

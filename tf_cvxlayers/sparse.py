@@ -199,6 +199,11 @@ class Product:
         columns, rows = np.divmod(self._places[0], max(self.left.shape[0], 1))
         return Pattern(rows, columns, (self.left.shape[0], self.right.shape[1]))
 
+    @property
+    def counts(self) -> np.ndarray:
+        """How many terms each entry has."""
+        return np.bincount(self._places[1], minlength=self._places[0].size)
+
     def __call__(self, left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
         """The values of the result."""
         terms = self._terms[0].size

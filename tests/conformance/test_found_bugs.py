@@ -172,3 +172,104 @@ def test_roles_are_dicts(role):
     problem = cp.Problem(cp.Minimize(cp.sum_squares(x - p)))
     with pytest.raises(ProblemError, match=f"{role} to be a dict"):
         CvxpyLayer(problem, [], x, **{role: [p]})
+
+
+def _cancelling_constraints(x, y, z):
+    return {
+        "equality": [x == 0.1 * y, 3 * x == 0.3 * y],
+        "inequality": [x == 0.1 * y, 3 * x <= 0.3 * y],
+        "equality with constants": [x == 0.1 * y + 1.1, 3 * x == 0.3 * y + 3.3],
+        "inequality with constants": [x == 0.1 * y + 1.1, 3 * x <= 0.3 * y + 3.3],
+        "defined": [x == 0.1 * y + 0.2 * z, 3 * x <= 0.3 * y + 0.6 * z],
+    }
+
+
+@pytest.mark.parametrize("engine", ["interior_point", "diffcp"])
+@pytest.mark.parametrize("name", _cancelling_constraints(*[cp.Variable()] * 3))
+def test_constants_that_cancel_up_to_rounding_are_zero(name, engine):
+    # 3 * 0.1 - 0.3 is 5.6e-17, which was taken for a coefficient: y = 0, "solved".
+    q = cp.Parameter(2, name="q")
+    x, y, z = (cp.Variable(name=name) for name in "xyz")
+    objective = cp.Minimize(cp.square(y - q[0]) + cp.square(z - q[1]))
+    problem = cp.Problem(objective, _cancelling_constraints(x, y, z)[name])
+    layer = CvxpyLayer(problem, q, [y, z], engine=engine, dtype="float64")
+    np.testing.assert_allclose(layer(np.array([1.0, 2.0])), [1.0, 2.0], atol=1e-9)
+
+
+@pytest.mark.parametrize("engine", ["interior_point", "diffcp"])
+@pytest.mark.parametrize("kind", ["==", "<="])
+def test_parameters_that_cancel_up_to_rounding_give_zero(kind, engine):
+    q, p, r = cp.Parameter(2, name="q"), cp.Parameter(name="p"), cp.Parameter(name="r")
+    x, y, z = cp.Variable(), cp.Variable(), cp.Variable()
+    second = 3 * x == r * y if kind == "==" else 3 * x <= r * y
+    problem = cp.Problem(
+        cp.Minimize(cp.square(y - q[0]) + cp.square(z - q[1])),
+        [49 * x == p * y, second, z <= 5],
+    )
+    layer = CvxpyLayer(problem, [q, p, r], y, engine=engine, dtype="float64")
+    p_values = np.array([0.5, 0.9, 1.1, 2.7, 0.3])
+    q_values = tf.constant([[1.0, 2.0]] * 5, tf.float64)
+    with tf.GradientTape() as tape:
+        tape.watch(q_values)
+        solution = layer(q_values, p_values, 3 * p_values / 49)
+    np.testing.assert_allclose(solution, 1.0, atol=1e-9)
+    gradient = tape.gradient(solution, q_values)
+    np.testing.assert_allclose(gradient, [[1.0, 0.0]] * 5, atol=1e-9)
+
+
+@pytest.mark.parametrize("n", [3, 6, 7, 12])
+def test_a_row_that_equalities_make_zero_does_not_make_a_problem_infeasible(n):
+    # The entries of the mean sum to zero up to rounding.
+    q, w, c = cp.Parameter(n, name="q"), cp.Variable(n), cp.Variable(n)
+    problem = cp.Problem(
+        cp.Minimize(cp.sum_squares(w - q)),
+        [c == w - cp.sum(w) / n, cp.sum(c) <= 0, w <= 5],
+    )
+    layer = CvxpyLayer(problem, q, w, engine="interior_point", dtype="float64")
+    values = np.linspace(1.0, 2.0, n)
+    np.testing.assert_allclose(layer(values), values, atol=1e-9)
+
+
+@pytest.mark.parametrize("bounded", [False, True])
+def test_inequalities_that_follow_from_equalities_hold(bounded):
+    n, batch = 9, 6
+    rng = np.random.default_rng(0)
+    A, b = cp.Parameter((2, n), name="A"), cp.Parameter(2, name="b")
+    q, h = cp.Parameter(n, name="q"), cp.Parameter(name="h")
+    x = cp.Variable(n)
+    # With bounds alone the engine works within the subspace; else in a basis of it.
+    rest = [x <= 1, x >= -1] if bounded else [(A[0] - 0.3 * A[1]) @ x <= h, x <= 5]
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(x - q)), [A @ x == b, *rest])
+    fed = [A, b, q] if bounded else [A, b, q, h]
+    layer = CvxpyLayer(
+        problem, fed, x, engine="interior_point", dtype="float64", on_failure="nan"
+    )
+    A_value, x0 = rng.normal(size=(batch, 2, n)), rng.normal(size=(batch, n))
+    if bounded:
+        # x[0] is fixed by the equalities, at its bound.
+        A_value[:, 1] = A_value[:, 0] * rng.normal(size=(batch, 1))
+        A_value[:, :, 1:] = 0.0
+        A_value[:, 1, 1] = 1.0
+        x0[:, 0], x0[:, 1] = 1.0, 0.5
+    b_value = np.einsum("bij,bj->bi", A_value, x0)
+    values = [A_value, b_value, rng.uniform(-1, 1, size=(batch, n))]
+    if not bounded:
+        h_value = b_value[:, 0] - 0.3 * b_value[:, 1]
+        h_value[-1] -= 1e-3
+        values.append(h_value)
+    result = layer.solve(*values)
+    last = Status.SOLVED if bounded else Status.PRIMAL_INFEASIBLE
+    np.testing.assert_array_equal(result.status, [Status.SOLVED] * (batch - 1) + [last])
+    solved = result.variables.numpy()[:5]
+    satisfied = np.einsum("bij,bj->bi", A_value[:5], solved)
+    np.testing.assert_allclose(satisfied, b_value[:5], atol=1e-9)
+
+
+def test_python_numbers_are_values_of_parameters():
+    # Keras refuses them, and says to pass them by a keyword that there is not.
+    q, k = cp.Parameter(2, name="q"), cp.Parameter(name="k")
+    x = cp.Variable(2)
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(x - q)), [cp.sum(x) == k])
+    layer = CvxpyLayer(problem, [q, k], x, dtype="float64")
+    for answer in (layer(np.zeros(2), 1.0), layer([[0.0, 0.0], 1]), layer([0, 0], 1)):
+        np.testing.assert_allclose(answer, [0.5, 0.5], atol=1e-12)

@@ -188,7 +188,9 @@ def test_equalities_hold_though_some_depend_on_others(equalities, dependent):
         *found, iterations = _solved_by_least_norm(problem)
         return (*found, found[3] + iterations)
 
-    x, y, _, status, _ = solve_in_null_space(problem, p, solver)
+    x, y, _, status, _ = solve_in_null_space(
+        problem, ConeDims(zero=p, nonnegative=2), solver
+    )
     np.testing.assert_array_equal(status, Status.SOLVED)
     np.testing.assert_allclose((E @ x.numpy()[:, :, None])[:, :, 0], b, atol=1e-11)
     gradient = (P @ x.numpy()[:, :, None])[:, :, 0] + q

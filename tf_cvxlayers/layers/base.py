@@ -87,6 +87,16 @@ class ConeLayer(keras.layers.Layer):
         ]
         self.built = True
 
+    def __call__(self, *parameters, **kwargs):
+        # Keras takes no Python numbers as inputs.
+        parameters = keras.tree.map_structure(
+            lambda value: (
+                np.asarray(value) if isinstance(value, int | float) else value
+            ),
+            parameters,
+        )
+        return super().__call__(*parameters, **kwargs)
+
     @tf.autograph.experimental.do_not_convert
     def call(self, *parameters):
         """Solve the problem for the fed parameters.

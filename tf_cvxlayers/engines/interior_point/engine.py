@@ -109,7 +109,7 @@ class InteriorPoint(Engine):
             return self._solve(rest, problem)
 
         if dims.zero:
-            x, y, s, *verdict = solve_in_null_space(problem, dims.zero, solver)
+            x, y, s, *verdict = solve_in_null_space(problem, dims, solver)
         else:
             x, y, s, *verdict = solver(problem)
         if order is not None:

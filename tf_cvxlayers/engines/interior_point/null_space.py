@@ -24,10 +24,12 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tf_cvxlayers.cones import ConeDims
 from tf_cvxlayers.engines.singular_values import SingularValues
 from tf_cvxlayers.errors import Status
 from tf_cvxlayers.matrices import Matrices
 from tf_cvxlayers.rows import Rows, all_general
+from tf_cvxlayers.sparse import take
 from tf_cvxlayers.subspace import Subspace
 from tf_cvxlayers.sums import total
 from tf_cvxlayers.symmetric import Symmetric
@@ -36,6 +38,8 @@ from tf_cvxlayers.symmetric import Symmetric
 _DEPENDENT = 1e-9
 # Equalities are few where there are so many times as many variables.
 _FEW = 4
+# Relative to a row, what rounding may leave of it in the null space.
+_VANISHED = 1e-12
 # Relative residual above which equalities contradict one another.
 _CONTRADICTION = 1e-8
 
@@ -66,15 +70,22 @@ class _Spanned(NamedTuple):
     N: tf.Tensor
     penalty: tf.Tensor | None
 
-    def reduced(self, P: Symmetric, q: tf.Tensor, G: Rows, h: tf.Tensor) -> Matrices:
-        """The program in `w`."""
+    def objective(self, P: Symmetric, q: tf.Tensor) -> tuple[Symmetric, tf.Tensor]:
+        """`P^` and `q^`."""
         N = self.N
         PN = tf.matmul(P.times(tf.linalg.matrix_transpose(N)), N)
         if self.penalty is not None:
             PN = PN + self.penalty * tf.maximum(_largest(PN), 1.0)
-        q = tf.linalg.matvec(N, q, transpose_a=True)
-        G = all_general(tf.matmul(G.dense(), N))
-        return Matrices(Symmetric(None, PN), q, G, h)
+        return Symmetric(None, PN), tf.linalg.matvec(N, q, transpose_a=True)
+
+    def rows(self, G: Rows) -> tuple[Rows, tf.Tensor]:
+        """`G^`, and which of its rows are zero but for rounding, `[B, m]`."""
+        GN = tf.matmul(G.dense(), self.N)
+        size = tf.reduce_sum(GN**2, axis=2)
+        vanished = size <= _VANISHED**2 * G.row_norms()
+        return all_general(
+            tf.where(vanished[:, :, None], tf.zeros_like(GN), GN)
+        ), vanished
 
     def step(self, w: tf.Tensor) -> tf.Tensor:
         """`x - x0`."""
@@ -86,10 +97,15 @@ class _Within(NamedTuple):
 
     subspace: Subspace
 
-    def reduced(self, P: Symmetric, q: tf.Tensor, G: Rows, h: tf.Tensor) -> Matrices:
-        """The program in `w`."""
-        P, G = P._replace(within=self.subspace), G._replace(within=self.subspace)
-        return Matrices(P, self.subspace.project(q), G, h)
+    def objective(self, P: Symmetric, q: tf.Tensor) -> tuple[Symmetric, tf.Tensor]:
+        """`P^` and `q^`."""
+        return P._replace(within=self.subspace), self.subspace.project(q)
+
+    def rows(self, G: Rows) -> tuple[Rows, tf.Tensor]:
+        """`G^`, and which of its rows are zero but for rounding, `[B, m]`."""
+        outside = tf.reduce_sum(self.subspace.E**2, axis=1)
+        fixed = take(outside, G.split.columns) >= 1.0 - _VANISHED
+        return G._replace(within=self.subspace), fixed
 
     def step(self, w: tf.Tensor) -> tf.Tensor:
         """`x - x0`."""
@@ -97,16 +113,17 @@ class _Within(NamedTuple):
 
 
 def solve_in_null_space(
-    problem: Matrices, equalities: int, solver: Solver
+    problem: Matrices, dims: ConeDims, solver: Solver
 ) -> tuple[tf.Tensor, ...]:
     """The solution of a program whose first rows are equalities.
 
     Args:
         problem: the program.
-        equalities: how many of its rows are.
+        dims: its cones.
         solver: of programs that have none.
     """
-    n, p = problem.q.shape[1], equalities
+    n, p = problem.q.shape[1], dims.zero
+    is_orthant = np.arange(dims.size - p) < dims.nonnegative
     if _stays_diagonal(problem, p):
         A, G = problem.A.general, problem.A.bounds_only()
     else:
@@ -117,16 +134,20 @@ def solve_in_null_space(
     def through(inverse: _Inverse, space: _Spanned | _Within):
         x0 = inverse.least_squares(b)
         offset = tf.linalg.matvec(A, x0) - b
-        reduced = space.reduced(
-            problem.P, problem.P.times(x0) + problem.q, G, h - G.times(x0)
-        )
-        w, z, s, status, iterations = solver(reduced)
-        x = x0 + space.step(w)
-        gradient = total(problem.P.times(x), problem.q, G.transposed(z))
-        y = inverse.multipliers(-gradient)
         size = tf.maximum(
             tf.reduce_max(tf.abs(b), axis=1), tf.reduce_max(tf.abs(x0), axis=1)
         )
+        GN, vanished = space.rows(G)
+        slack = h - G.times(x0)
+        # Where a row is zero, rounding must not decide whether 0 <= 0 holds.
+        rounding = _CONTRADICTION * (1.0 + tf.maximum(size[:, None], tf.abs(h)))
+        held = vanished & (slack >= -rounding) & is_orthant
+        slack = tf.where(held, tf.maximum(slack, 0.0), slack)
+        objective = space.objective(problem.P, problem.P.times(x0) + problem.q)
+        w, z, s, status, iterations = solver(Matrices(*objective, GN, slack))
+        x = x0 + space.step(w)
+        gradient = total(problem.P.times(x), problem.q, G.transposed(z))
+        y = inverse.multipliers(-gradient)
         false = tf.reduce_max(tf.abs(offset), axis=1) > _CONTRADICTION * (1.0 + size)
         status = tf.where(false, Status.PRIMAL_INFEASIBLE, status)
         return (
