@@ -64,6 +64,7 @@ def test_an_attribute_holds_from_the_start_and_after_every_update(attribute, dty
         assert np.abs(weight.numpy() - before).max() > 0
 
 
+@pytest.mark.stepwise
 @pytest.mark.parametrize("attribute", ATTRIBUTES, ids=lambda a: next(iter(a)))
 def test_the_gradient_of_a_learned_parameter_is_exact(attribute):
     layer = _layer("random_normal", **attribute)
