@@ -39,6 +39,35 @@ def onto_simplex(x):
     return np.maximum(x - excess[k] / (k + 1.0), 0.0)
 
 
+def _with_sum(function, total, low, high):
+    """`function(t)` for the t at which each row, increasing in t, has this sum."""
+    low, high = np.broadcast_arrays(low, high)
+    for _ in range(200):
+        middle = 0.5 * (low + high)
+        below = function(middle).sum(axis=-1, keepdims=True) < total
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return function(0.5 * (low + high))
+
+
+def capped_simplex(x, bound):
+    """The nearest vectors in `[0, bound]` that sum to one."""
+    ends = -x.max(axis=-1, keepdims=True) - 1.0, bound - x.min(axis=-1, keepdims=True)
+    return _with_sum(lambda t: np.clip(x + t, 0.0, bound), 1.0, *ends)
+
+
+def capped_softmax(x, bound):
+    """Multiples of `exp(x)`, none above the bound, that sum to one."""
+    e = np.exp(x)
+    ends = np.zeros((len(x), 1)), 2.0 / e.min(axis=-1, keepdims=True)
+    return _with_sum(lambda t: np.minimum(t * e, bound), 1.0, *ends)
+
+
+def limited_multi_label(x, k):
+    """Sigmoids of `x + t` that sum to k."""
+    ends = -x.max(axis=-1, keepdims=True) - 30.0, 30.0 - x.min(axis=-1, keepdims=True)
+    return _with_sum(lambda t: 1.0 / (1.0 + np.exp(-x - t)), k, *ends)
+
+
 def onto_second_order(v):
     """The nearest point of `{(t, u) : ||u|| <= t}`."""
     t, u = v[0], v[1:]

@@ -12,6 +12,7 @@ import keras
 import pytest
 
 import tf_cvxlayers
+from tests.conformance.test_ready_made import EACH
 from tests.problems import CATALOGUE
 from tf_cvxlayers.engines import Engine
 
@@ -51,7 +52,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 ALLOWED = {
     "cvxpy": {"canonicalize", "diagnosis", "convex_networks", "layers"},
     "diffcp": {"engines"},
-    "keras": {"layers", "export"},
+    "keras": {"layers", "convex_networks", "export"},
     "tensorflow": None,
     "numpy": None,
     "scipy": None,
@@ -128,7 +129,9 @@ def test_every_module_has_a_place_among_the_layers():
 
 def _public_modules():
     names = ["tf_cvxlayers"]
-    names += [f"tf_cvxlayers.{name}" for name in ("engines", "layers")]
+    names += [
+        f"tf_cvxlayers.{name}" for name in ("convex_networks", "engines", "layers")
+    ]
     return [importlib.import_module(name) for name in names]
 
 
@@ -200,7 +203,7 @@ def test_every_public_layer_has_a_row_in_the_catalogue():
         if inspect.isclass(value) and issubclass(value, keras.layers.Layer)
     ]
     covered = {type(case.layer()) for case in CATALOGUE}
-    assert set(layers) <= covered
+    assert set(layers) <= covered | {type(build()) for build in EACH.values()}
 
 
 def test_every_engine_and_solver_has_a_row_in_the_catalogue():

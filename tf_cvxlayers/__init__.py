@@ -1,6 +1,6 @@
 """Convex optimization problems, written in CVXPY, as Keras layers."""
 
-from tf_cvxlayers import engines, errors, layers
+from tf_cvxlayers import convex_networks, engines, errors, layers
 from tf_cvxlayers.errors import Status, clear_errors
 from tf_cvxlayers.layers.base import SolveResult
 from tf_cvxlayers.layers.cvxpy_layer import CvxpyLayer
@@ -14,6 +14,7 @@ __all__ = [
     "SolveResult",
     "Status",
     "clear_errors",
+    "convex_networks",
     "engines",
     "errors",
     "layers",

@@ -1,5 +1,37 @@
-"""The Keras layers."""
+"""The Keras layers: one for any problem, and ready-made ones."""
 
+from tf_cvxlayers.layers.activations import (
+    DenseReLU,
+    VariationalReLU,
+    VariationalSigmoid,
+    VariationalSoftmax,
+)
 from tf_cvxlayers.layers.cvxpy_layer import CvxpyLayer
+from tf_cvxlayers.layers.piecewise import MaxAffine, PiecewiseLinear
+from tf_cvxlayers.layers.projections import EllipsoidProjection, PolytopeProjection
+from tf_cvxlayers.layers.quadratic_program import QuadraticProgram
+from tf_cvxlayers.layers.simplex import (
+    ConstrainedSoftmax,
+    ConstrainedSparsemax,
+    LimitedMultiLabel,
+    Sparsemax,
+)
+from tf_cvxlayers.layers.total_variation import TotalVariation
 
-__all__ = ["CvxpyLayer"]
+__all__ = [
+    "ConstrainedSoftmax",
+    "ConstrainedSparsemax",
+    "CvxpyLayer",
+    "DenseReLU",
+    "EllipsoidProjection",
+    "LimitedMultiLabel",
+    "MaxAffine",
+    "PiecewiseLinear",
+    "PolytopeProjection",
+    "QuadraticProgram",
+    "Sparsemax",
+    "TotalVariation",
+    "VariationalReLU",
+    "VariationalSigmoid",
+    "VariationalSoftmax",
+]

@@ -210,6 +210,20 @@ class ConeLayer(keras.layers.Layer):
         return list(parameters)
 
 
+def engine_config(engine: str | Engine) -> Any:
+    """The user's choice of an engine, for JSON."""
+    if isinstance(engine, str):
+        return engine
+    return keras.saving.serialize_keras_object(engine)
+
+
+def engine_from_config(config: Any) -> str | Engine:
+    """The choice that `engine_config` wrote."""
+    if isinstance(config, dict):
+        return keras.saving.deserialize_keras_object(config)
+    return config
+
+
 def _tensor(spec: ParameterSpec, value: Any) -> tf.Tensor:
     """A floating-point tensor of anything that has real numbers in it."""
     try:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tf_cvxlayers.engines import Engine
 from tf_cvxlayers.errors import ProblemError
-from tf_cvxlayers.layers.base import ConeLayer
+from tf_cvxlayers.layers.base import ConeLayer, engine_config, engine_from_config
 from tf_cvxlayers.layers.learned import (
     Learned,
     array_from_text,
@@ -107,16 +107,13 @@ class CvxpyLayer(ConeLayer):
         super().__init__(*compiled, engine=engine, on_failure=on_failure, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
-        engine = self.wanted_engine
-        if isinstance(engine, Engine):
-            engine = keras.saving.serialize_keras_object(engine)
         return {
             **super().get_config(),
             "program": to_text(self.pipeline.program),
             "learned": [how.get_config() for how in self._learned],
             "fixed": [array_to_text(array) for array in self._fixed],
             "single": self._single,
-            "engine": engine,
+            "engine": engine_config(self.wanted_engine),
             "on_failure": self.on_failure,
         }
 
@@ -127,8 +124,7 @@ class CvxpyLayer(ConeLayer):
         count = len(program.parameters)
         learned, fixed = config.pop("learned"), config.pop("fixed")
         specs = program.parameters[count - len(learned) - len(fixed) :]
-        if not isinstance(config["engine"], str):
-            config["engine"] = keras.saving.deserialize_keras_object(config["engine"])
+        config["engine"] = engine_from_config(config["engine"])
         if isinstance(config.get("dtype"), dict):
             config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
         layer = cls.__new__(cls)
@@ -136,7 +132,7 @@ class CvxpyLayer(ConeLayer):
             layer,
             program,
             [
-                learned_from(spec, how)
+                learned_from(spec.name, how)
                 for spec, how in zip(specs, learned, strict=False)
             ],
             [array_from_text(text) for text in fixed],
@@ -176,7 +172,7 @@ def _compiled(
     return (
         program,
         [
-            learned_from(spec, given)
+            learned_from(spec.name, given)
             for spec, given in zip(specs[len(fed) :], learned.values(), strict=False)
         ],
         [

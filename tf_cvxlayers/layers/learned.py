@@ -65,35 +65,34 @@ class Learned(NamedTuple):
         }
 
 
-def learned_from(spec: ParameterSpec, given: Any) -> Learned:
+def learned_from(name: str, given: Any) -> Learned:
     """What the user gave for a learned parameter, in one form.
 
     Args:
-        spec: the parameter.
+        name: of the parameter.
         given: an initializer (name or object), an array, or a dict with `initializer`
             and optionally `regularizer`, `constraint`, `trainable`.
 
     Raises:
-        ProblemError: a dict with other keys.
-        ParameterError: an array of another shape, or against the attribute.
+        ProblemError: a dict with other keys, or no such initializer.
     """
     options = dict(given) if isinstance(given, dict) else {"initializer": given}
     if isinstance(given, dict) and "class_name" in given:
         options = {"initializer": given}  # a serialized initializer
     if "initializer" not in options or not options.keys() <= _KEYS:
         raise ProblemError(
-            f"Expected learned['{spec.name}'] to be an initializer, an array, or a "
+            f"Expected learned['{name}'] to be an initializer, an array, or a "
             f"dict with the key 'initializer' and others among {sorted(_KEYS)}. "
             f"Received: the keys {sorted(options)}."
         )
     initializer = options["initializer"]
     if not isinstance(initializer, str | dict) and not callable(initializer):
-        initializer = StartingValue(_starting_array(spec, initializer))
+        initializer = StartingValue(initializer)
     try:
         initializer = keras.initializers.get(initializer)
     except ValueError as error:
         raise ProblemError(
-            f"Expected learned['{spec.name}'] to name an initializer of Keras. "
+            f"Expected learned['{name}'] to name an initializer of Keras. "
             f"Received: {initializer!r}."
         ) from error
     return Learned(
@@ -107,7 +106,14 @@ def learned_from(spec: ParameterSpec, given: Any) -> Learned:
 def add_learned_weight(
     layer: keras.layers.Layer, spec: ParameterSpec, learned: Learned
 ) -> keras.Variable:
-    """A weight of the layer for this parameter, under the parameter's name."""
+    """A weight of the layer for this parameter, under the parameter's name.
+
+    Raises:
+        ParameterError: the starting value has another shape, or breaks the attribute.
+    """
+    if isinstance(learned.initializer, StartingValue):
+        words = "the starting value of the learned"
+        constant_array(spec, learned.initializer.value, words)
 
     def initializer(shape, dtype=None):
         value = learned.initializer(shape, dtype=dtype)
@@ -187,10 +193,6 @@ _PROJECTIONS = {
     "NSD": lambda value: -_semidefinite(-value),
     "diag": lambda value: tf.linalg.diag(tf.linalg.diag_part(value)),
 }
-
-
-def _starting_array(spec: ParameterSpec, value: Any) -> np.ndarray:
-    return constant_array(spec, value, "the starting value of the learned")
 
 
 def constant_array(spec: ParameterSpec, value: Any, words: str) -> np.ndarray:
