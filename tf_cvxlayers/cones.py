@@ -12,6 +12,7 @@ operator splitting and homogeneous self-dual embedding", 2016, and the SCS manua
 """
 
 import dataclasses
+import itertools
 
 import numpy as np
 
@@ -56,6 +57,15 @@ class ConeDims:
         blocks += [(EXPONENTIAL, 3, 0)] * self.exponential
         blocks += [(POWER, 3, exponent) for exponent in self.power]
         return tuple(blocks)
+
+    @property
+    def runs(self) -> tuple[tuple[str, int, float, int], ...]:
+        """The blocks, equal neighbours together: kind, rows and order of each of them,
+        and how many there are."""
+        return tuple(
+            (*block, len(list(equal)))
+            for block, equal in itertools.groupby(self.blocks)
+        )
 
     @property
     def size(self) -> int:

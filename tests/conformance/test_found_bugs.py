@@ -277,3 +277,27 @@ def test_python_numbers_are_values_of_parameters():
     layer = CvxpyLayer(problem, [q, k], x, dtype="float64")
     for answer in (layer(np.zeros(2), 1.0), layer([[0.0, 0.0], 1]), layer([0, 0], 1)):
         np.testing.assert_allclose(answer, [0.5, 0.5], atol=1e-12)
+
+
+@pytest.mark.parametrize("engine", ["interior_point", "diffcp"])
+def test_a_graph_does_not_grow_with_the_number_of_equal_cones(engine):
+    # It did, by some hundred operations for each: a minute to trace 120 of them.
+    def operations(n):
+        x, y = cp.Parameter((n, 3), name="x"), cp.Variable((n, 3))
+        norms = cp.sum(cp.norm(y, 2, axis=1))
+        rest = cp.sum(cp.exp(y[:, 0])) if engine == "diffcp" else 0.0
+        problem = cp.Problem(cp.Minimize(cp.sum_squares(y - x) + norms + rest))
+        layer = CvxpyLayer(problem, x, y, engine=engine, dtype="float64")
+
+        @tf.function(input_signature=[tf.TensorSpec([None, n, 3], tf.float64)])
+        def gradient(value):
+            with tf.GradientTape() as tape:
+                tape.watch(value)
+                solution = layer(value)
+            return tape.gradient(solution, value)
+
+        graph = gradient.get_concrete_function().graph.as_graph_def()
+        functions = graph.library.function
+        return len(graph.node) + sum(len(body.node_def) for body in functions)
+
+    assert operations(12) <= 1.05 * operations(4)

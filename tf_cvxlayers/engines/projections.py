@@ -22,20 +22,23 @@ def complementary_pair(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The pair next to `y, s [B, m]`."""
     pairs, start = [], 0
-    for kind, rows, order in dims.blocks:
-        yk, sk = y[:, start : start + rows], s[:, start : start + rows]
-        start += rows
+    for kind, rows, order, number in dims.runs:
+        stop = start + rows * number
+        # Equal cones are elements of one batch.
+        yk, sk = (tf.reshape(part[:, start:stop], [-1, rows]) for part in (y, s))
+        start = stop
         v = yk - sk
         if kind == cones.ZERO:
-            pairs.append((yk, tf.zeros_like(sk)))
+            pair = yk, tf.zeros_like(sk)
         elif kind == cones.NONNEGATIVE:
-            pairs.append((tf.nn.relu(v), tf.nn.relu(-v)))
+            pair = tf.nn.relu(v), tf.nn.relu(-v)
         elif kind == cones.SECOND_ORDER:
-            pairs.append(_second_order(v))
+            pair = _second_order(v)
         elif kind == cones.PSD:
-            pairs.append(_psd(v, int(order)))
+            pair = _psd(v, int(order))
         else:
-            pairs.append(smooth_cone_pair(kind, order, yk, sk))
+            pair = smooth_cone_pair(kind, order, yk, sk)
+        pairs.append([tf.reshape(part, [-1, rows * number]) for part in pair])
     if not pairs:
         return y, s
     ys, ss = zip(*pairs, strict=True)

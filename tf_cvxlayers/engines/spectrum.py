@@ -31,15 +31,40 @@ from tf_cvxlayers.engines.smooth_cones import smooth_cone_derivative
 
 
 class _Block(NamedTuple):
-    """The eigenvalues `[B, rows]` of a run of rows, and its basis.
+    """The eigenvalues of equal cones, and their bases.
 
-    basis: None for the identity, else a tensor that `kind` gives a meaning.
+    Attributes:
+        values: `[B, number * rows]`.
+        basis: None for the identity, else a tensor `[B, number, ...]` that `kind` gives
+            a meaning.
+        number: how many cones there are.
     """
 
     kind: str
     values: tf.Tensor
     basis: tf.Tensor | None
     order: int
+    number: int = 1
+
+    @property
+    def rows(self) -> int:
+        """Of each cone."""
+        return self.values.shape[1] // self.number
+
+    @classmethod
+    def of(
+        cls,
+        kind: str,
+        values: tf.Tensor,
+        basis: tf.Tensor | None,
+        order: int,
+        number: int,
+    ) -> "_Block":
+        """From values and bases in which equal cones are elements of one batch."""
+        values = tf.reshape(values, [-1, number * values.shape[1]])
+        if basis is not None:
+            basis = tf.reshape(basis, [-1, number, *basis.shape[1:]])
+        return cls(kind, values, basis, order, number)
 
 
 class Spectrum(NamedTuple):
@@ -85,10 +110,11 @@ def derivative_blocks(cone: Spectrum) -> tf.Tensor:
         if block.basis is None:
             parts.append(block.values)
             continue
-        rows = block.values.shape[1]
-        turned = _turn(block, tf.eye(rows, batch_shape=[1], dtype=tf.float64), True)
+        rows = block.rows
+        eye = tf.eye(rows, batch_shape=[1], dtype=tf.float64)
+        turned = _turn(block, tf.tile(eye, [1, block.number, 1]), True)
         full = _turn(block, block.values[:, :, None] * turned, False)
-        parts.append(tf.reshape(full, [-1, rows * rows]))
+        parts.append(tf.reshape(full, [-1, block.number * rows * rows]))
     return tf.concat(parts, axis=1) if parts else cone.values
 
 
@@ -109,29 +135,30 @@ def spectrum(dims: ConeDims, y: tf.Tensor, s: tf.Tensor) -> Spectrum:
     """The spectrum of `D` at the solutions `y, s [B, m]`."""
     blocks: list[_Block] = []
     start = 0
-    for kind, rows, order in dims.blocks:
-        yk, sk = y[:, start : start + rows], s[:, start : start + rows]
+    for kind, rows, order, number in dims.runs:
+        stop = start + rows * number
+        yk, sk = (tf.reshape(part[:, start:stop], [-1, rows]) for part in (y, s))
+        start = stop
         if kind == cones.ZERO:
-            block = _Block(kind, tf.ones_like(yk), None, 0)
+            values, basis = tf.ones_like(yk), None
         elif kind == cones.NONNEGATIVE:
-            block = _Block(kind, tf.cast(yk > sk, yk.dtype), None, 0)
+            values, basis = tf.cast(yk > sk, yk.dtype), None
         elif kind == cones.SECOND_ORDER:
-            block = _second_order(yk - sk)
+            values, basis = _second_order(yk - sk)
         elif kind == cones.PSD:
-            block = _psd(yk - sk, int(order))
+            values, basis = _psd(yk - sk, int(order))
         else:
             values, basis = eigenvalues(smooth_cone_derivative(kind, order, yk, sk))
-            block = _Block(kind, tf.clip_by_value(values, 0.0, 1.0), basis, 0)
-        blocks.append(block)
-        start += rows
+            values = tf.clip_by_value(values, 0.0, 1.0)
+        blocks.append(_Block.of(kind, values, basis, int(order), number))
     values = [block.values for block in blocks]
     return Spectrum(tf.concat(values, axis=1) if values else y, tuple(blocks))
 
 
-def _second_order(v: tf.Tensor) -> _Block:
+def _second_order(v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
     t, u = v[:, :1], v[:, 1:]
     if u.shape[1] == 0:
-        return _Block(cones.NONNEGATIVE, tf.cast(t > 0, v.dtype), None, 0)
+        return tf.cast(t > 0, v.dtype), None
     one, zero = tf.ones_like(t), tf.zeros_like(t)
     size = tf.norm(u, axis=1, keepdims=True)
     nonzero = tf.where(size > 0, size, one)
@@ -146,10 +173,10 @@ def _second_order(v: tf.Tensor) -> _Block:
     w = tf.concat([direction[:, :1] + sign, direction[:, 1:]], axis=1)
     w = w * tf.sqrt(2.0 / tf.reduce_sum(w * w, axis=1, keepdims=True))
     basis = tf.concat([-sign, w], axis=1)
-    return _Block(cones.SECOND_ORDER, tf.concat(values, axis=1), basis, v.shape[1])
+    return tf.concat(values, axis=1), basis
 
 
-def _psd(v: tf.Tensor, order: int) -> _Block:
+def _psd(v: tf.Tensor, order: int) -> tuple[tf.Tensor, tf.Tensor]:
     w, Q = eigenvalues(unpacked(v[:, :, None], order)[:, 0])
     positive, negative = tf.nn.relu(w), tf.nn.relu(-w)
     up, down = positive[:, :, None], negative[:, None, :]
@@ -160,7 +187,7 @@ def _psd(v: tf.Tensor, order: int) -> _Block:
     packed = tf.gather(
         tf.reshape(values, [-1, order * order]), rows * order + columns, axis=1
     )
-    return _Block(cones.PSD, packed, Q, order)
+    return packed, Q
 
 
 def eigenvalues(matrices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -173,53 +200,57 @@ def eigenvalues(matrices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def _turn(block: _Block, part: tf.Tensor, transpose: bool) -> tf.Tensor:
     if block.basis is None:
         return part
+    width = part.shape[2]
+    part = tf.reshape(part, [-1, block.number, block.rows, width])
     if block.kind == cones.SECOND_ORDER:
-        return _turn_second_order(block.basis, part, transpose)
-    if block.kind == cones.PSD:
-        return _turn_psd(block.basis, part, block.order, transpose)
-    return tf.matmul(block.basis, part, transpose_a=transpose)
+        turned = _turn_second_order(block.basis, part, transpose)
+    elif block.kind == cones.PSD:
+        turned = _turn_psd(block.basis, part, block.order, transpose)
+    else:
+        turned = tf.matmul(block.basis, part, transpose_a=transpose)
+    return tf.reshape(turned, [-1, block.number * block.rows, width])
 
 
 def _turn_second_order(basis: tf.Tensor, part: tf.Tensor, transpose: bool) -> tf.Tensor:
     """The reflection of the tail, and the rotation of `(t, u_1)` by 45 degrees."""
-    sign, w = basis[:, :1, None], basis[:, 1:, None]
+    sign, w = basis[:, :, :1, None], basis[:, :, 1:, None]
 
     def reflect(tail):
-        return tail - w * tf.reduce_sum(w * tail, axis=1, keepdims=True)
+        return tail - w * tf.reduce_sum(w * tail, axis=2, keepdims=True)
 
     def rotate(a, b):
         half = tf.constant(np.sqrt(0.5), part.dtype)
         return [half * (a + b), half * (a - b)]
 
     if transpose:
-        tail = reflect(part[:, 1:])
-        top = rotate(part[:, :1] + 0.0 * sign, sign * tail[:, :1])
-        return tf.concat([*top, tail[:, 1:]], axis=1)
-    a, b = rotate(part[:, :1] + 0.0 * sign, part[:, 1:2])
-    tail = reflect(tf.concat([sign * b, part[:, 2:] + 0.0 * sign], axis=1))
-    return tf.concat([a, tail], axis=1)
+        tail = reflect(part[:, :, 1:])
+        top = rotate(part[:, :, :1] + 0.0 * sign, sign * tail[:, :, :1])
+        return tf.concat([*top, tail[:, :, 1:]], axis=2)
+    a, b = rotate(part[:, :, :1] + 0.0 * sign, part[:, :, 1:2])
+    tail = reflect(tf.concat([sign * b, part[:, :, 2:] + 0.0 * sign], axis=2))
+    return tf.concat([a, tail], axis=2)
 
 
 def _turn_psd(Q: tf.Tensor, part: tf.Tensor, order: int, transpose: bool) -> tf.Tensor:
     matrices = unpacked(part, order)
-    Q = Q[:, None]
+    Q = Q[:, :, None]
     left = tf.matmul(Q, matrices, transpose_a=transpose)
     return packed(tf.matmul(left, Q, transpose_b=not transpose), order)
 
 
 def unpacked(packed: tf.Tensor, order: int) -> tf.Tensor:
-    """`[B, rows, k]` columns of packed triangles to matrices `[B, k, order, order]`."""
+    """`[..., rows, k]`, packed triangles, to matrices `[..., k, order, order]`."""
     rows, columns, scale = svec_indices(order)
     where = np.empty((order, order), np.int64)
     where[rows, columns] = where[columns, rows] = np.arange(rows.size)
     scaled = packed / tf.constant(scale[:, None], packed.dtype)
-    full = tf.gather(tf.linalg.matrix_transpose(scaled), where.ravel(), axis=2)
-    return tf.reshape(full, [-1, packed.shape[2], order, order])
+    full = tf.gather(tf.linalg.matrix_transpose(scaled), where.ravel(), axis=-1)
+    return tf.reshape(full, [-1, *full.shape[1:-1], order, order])
 
 
 def packed(matrices: tf.Tensor, order: int) -> tf.Tensor:
     """The inverse of `unpacked`."""
     rows, columns, scale = svec_indices(order)
-    flat = tf.reshape(matrices, [-1, matrices.shape[1], order * order])
-    taken = tf.gather(flat, rows * order + columns, axis=2)
+    flat = tf.reshape(matrices, [-1, *matrices.shape[1:-2], order * order])
+    taken = tf.gather(flat, rows * order + columns, axis=-1)
     return tf.linalg.matrix_transpose(taken * tf.constant(scale, flat.dtype))

@@ -49,13 +49,15 @@ def _by_cone(dims: ConeDims, rows: tf.Tensor) -> tf.Tensor:
     if not dims.second_order:
         return rows
     parts, start = [], 0
-    for kind, size, _ in dims.blocks:
-        part = rows[:, start : start + size]
+    for kind, size, _, number in dims.runs:
+        part = rows[:, start : start + size * number]
         if kind == SECOND_ORDER:
-            largest = tf.reduce_max(part, axis=1, keepdims=True)
-            part = largest * tf.ones([1, size], rows.dtype)
+            each = tf.reshape(part, [-1, number, size])
+            largest = tf.reduce_max(each, axis=2, keepdims=True)
+            each = largest * tf.ones([1, 1, size], rows.dtype)
+            part = tf.reshape(each, [-1, number * size])
         parts.append(part)
-        start += size
+        start += size * number
     return tf.concat(parts, axis=1)
 
 
