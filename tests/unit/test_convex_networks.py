@@ -32,6 +32,21 @@ def test_the_published_instance_has_its_objective():
 
 
 @pytest.mark.parametrize(
+    ("loss", "objective"), [("squared", 0.001097869), ("hinge", 0.000679053)]
+)
+def test_the_classification_of_the_notebook_has_its_objective(loss, objective):
+    # Of an independent solver; the hinge loss is zero, and has a kink there.
+    random = np.random.RandomState(0)
+    X = np.append(random.randn(10, 2), np.ones((10, 1)), axis=1)
+    y = np.where(np.linalg.norm(X[:, :2], axis=1) > 1, 1.0, -1.0)
+    patterns = np.stack([random.randn(3) for _ in range(100)]) @ X.T >= 0
+    network = ConvexReLUNetwork(1e-4, patterns=patterns, loss=loss).fit(X, y)
+    assert network.objective_ == pytest.approx(objective, abs=1e-9)
+    value = _objective(network.to_keras(), X, y, loss, 1e-4)
+    assert value == pytest.approx(network.objective_, abs=1e-9)
+
+
+@pytest.mark.parametrize(
     ("loss", "outputs"), [("squared", 1), ("squared", 2), ("hinge", 3)]
 )
 def test_the_keras_network_is_the_convex_one(loss, outputs):

@@ -26,7 +26,7 @@ from tf_cvxlayers.convex_networks.patterns import activation_patterns, as_matrix
 _TOLERANCE = 1e-11
 # Relative to the largest, the norm of a neuron that is not in use; and relative to its
 # terms, a neuron's value on a row at its border.
-_UNUSED, _BORDER = 1e-6, 1e-7
+_UNUSED, _BORDER = 1e-6, 1e-9
 _LOSSES = ("squared", "hinge")
 
 
