@@ -75,7 +75,9 @@ that they fall in the same way can.
 def descended_network(X, Y, rounds):
     """Return the trained network, and its loss before every 2000 steps."""
     width = X.shape[1] ** -0.5, NEURONS**-0.5
-    kernels = [keras.initializers.RandomUniform(-w, w, seed=0) for w in width]
+    kernels = [
+        keras.initializers.RandomUniform(-w, w, seed=k) for k, w in enumerate(width)
+    ]
     model = keras.Sequential(
         [
             keras.Input((X.shape[1],), dtype="float64"),

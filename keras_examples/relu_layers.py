@@ -31,14 +31,13 @@ import argparse
 import pathlib
 import time
 
-import cvxpy
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import rich.console
 import rich.table
 
-import tf_cvxlayers
+from tf_cvxlayers import layers
 
 EXAMPLES = pathlib.Path(__file__).resolve().parent
 SAMPLES = 300
@@ -54,31 +53,17 @@ console = rich.console.Console()
 """
 ## The layer and the network
 
-`parameters` arrive with each call, `learned` parameters become weights of the layer
-and start from the given arrays. The result is a Keras layer like any other, so it goes
-straight into a `Sequential` model, in front of an ordinary `Dense` layer.
+`layers.DenseReLU` states this problem in CVXPY and wraps it in a `CvxpyLayer`, with `x`
+fed and `W` and `b` its weights; here they start from given arrays. It is a Keras layer
+like any other, so it goes straight into a `Sequential` model, in front of an ordinary
+`Dense` layer.
 """
 
 
 def relu_layer(weights, biases, name):
     """Return the layer `max(weights @ x + biases, 0)`, solved as a problem."""
-    units, features = weights.shape
-    x = cvxpy.Parameter(features, name="x")
-    W = cvxpy.Parameter((units, features), name="W")
-    b = cvxpy.Parameter(units, name="b")
-    z = cvxpy.Variable(units, name="z")
-    Wtilde = cvxpy.Variable((units, features), name="Wtilde")
-    problem = cvxpy.Problem(
-        cvxpy.Minimize(cvxpy.sum_squares(z - Wtilde @ x - b)),
-        [z >= 0, Wtilde == W],
-    )
-    return tf_cvxlayers.CvxpyLayer(
-        problem,
-        parameters=[x],
-        variables=z,
-        learned={W: weights, b: biases},
-        dtype="float64",
-        name=name,
+    return layers.DenseReLU(
+        len(biases), W=weights, b=biases, dtype="float64", name=name
     )
 
 
