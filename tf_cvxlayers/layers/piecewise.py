@@ -12,12 +12,13 @@ from tf_cvxlayers.program import ParameterSpec
 
 @keras.saving.register_keras_serializable(package="tf_cvxlayers")
 class PiecewiseLinear(StatedLayer):
-    """Any piecewise linear function of one variable that is zero far on one side.
+    """Any piecewise linear function of one variable.
 
         (z, t) = argmin  || t ||^2 + (z - w't)^2   subject to  a_i x + b_i <= t_i
 
-    Each `t_i` is `max(a_i x + b_i, 0)`, and `z = sum_i w_i max(a_i x + b_i, 0)`. With
-    two pieces more than it has kinks, a function may be anything on both sides.
+    Each `t_i` is `max(a_i x + b_i, 0)`, and `z = sum_i w_i max(a_i x + b_i, 0)`: a
+    piece for each kink, and three for a line (one of each direction, and one with `a_i
+    = 0`).
 
     Args:
         pieces: how many `t_i` there are.
