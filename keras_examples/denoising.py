@@ -75,7 +75,7 @@ def network(weight):
     model = keras.Sequential(
         [keras.Input((LENGTH,)), layers.TotalVariation(weight=weight)]
     )
-    model.compile(keras.optimizers.Adam(1e-3), "mse")
+    model.compile(keras.optimizers.Adam(1e-4), "mse")
     return model
 
 
