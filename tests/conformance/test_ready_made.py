@@ -1,6 +1,7 @@
 """Each ready-made layer is the function that its page says, and trains and saves."""
 
 import json
+import pathlib
 import re
 
 import cvxpy as cp
@@ -192,6 +193,25 @@ def test_the_quadratic_program_is_optimal_and_feasible():
         np.testing.assert_allclose(found, z.value, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.stepwise
+def test_a_program_that_mnist_made_hard_is_solved():
+    # From the ninth epoch of keras_examples/mnist_optnet.py: the eight constraints that
+    # hold with equality nearly are as many as variables, and it takes many iterations.
+    with np.load(
+        pathlib.Path(__file__).parents[1] / "data/optnet_mnist.npz"
+    ) as archive:
+        data = {key: archive[key].astype(float) for key in archive.files}
+    q = data.pop("q")
+    layer = layers.QuadraticProgram(10, inequalities=50, dtype="float64", **data)
+    z = cp.Variable(10)
+    L = np.tril(data["L"])
+    objective = 0.5 * cp.quad_form(z, cp.psd_wrap(L @ L.T + 1e-4 * np.eye(10)))
+    h = data["G"] @ data["z0"] + data["s0"]
+    problem = cp.Problem(cp.Minimize(objective + q[0] @ z), [data["G"] @ z <= h])
+    problem.solve(solver=cp.CLARABEL, tol_gap_abs=1e-12, tol_gap_rel=1e-12)
+    np.testing.assert_allclose(layer(q)[0], z.value, atol=1e-7)
+
+
 def test_the_weights_of_a_quadratic_program_are_those_of_its_parts():
     def names(*arguments, **options):
         layer = layers.QuadraticProgram(4, *arguments, **options)
@@ -224,6 +244,13 @@ def test_leading_axes_are_batch_axes(name):
     result = layer.solve(x)
     assert np.all(result.status == Status.SOLVED)
     np.testing.assert_array_equal(result.variables, y)
+
+
+@pytest.mark.stepwise
+def test_a_layer_can_be_asked_before_it_is_called():
+    # `self.problem` does not exist before it is built.
+    assert layers.Sparsemax().solve(_inputs(2)).variables.shape == (2, N)
+    assert layers.Sparsemax().check_gradients(_inputs(2)).max_relative_error < 1e-5
 
 
 @every_layer

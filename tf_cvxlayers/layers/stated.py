@@ -97,7 +97,8 @@ class StatedLayer(keras.layers.Layer):
         Args:
             inputs: as in a call.
         """
-        return self.problem.solve(*self._values(self._built_for(inputs)))
+        values = self._values(self._built_for(inputs))
+        return self.problem.solve(*values)
 
     def check_gradients(
         self, inputs, directions: int = 5, step: float = 1e-5
