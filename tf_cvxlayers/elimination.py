@@ -166,7 +166,7 @@ class Elimination:
             )
         return sums._replace(b=-sums.b)
 
-    def _sums(self, parts: "_Parts") -> ConeData:
+    def _sums(self, parts: _Parts) -> ConeData:
         """`P^`, `q^`, `A^` and `-b^`."""
         blocks, T, c, EE, C = self._blocks, parts.T, parts.c, parts.EE, parts.C
         V = self._V([self._PT(EE, T), C])

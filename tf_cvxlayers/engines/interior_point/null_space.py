@@ -81,11 +81,9 @@ class _Spanned(NamedTuple):
     def rows(self, G: Rows) -> tuple[Rows, tf.Tensor]:
         """`G^`, and which of its rows are zero but for rounding, `[B, m]`."""
         GN = tf.matmul(G.dense(), self.N)
-        size = tf.reduce_sum(GN**2, axis=2)
-        vanished = size <= _VANISHED**2 * G.row_norms()
-        return all_general(
-            tf.where(vanished[:, :, None], tf.zeros_like(GN), GN)
-        ), vanished
+        vanished = all_general(GN).row_norms() <= _VANISHED**2 * G.row_norms()
+        GN = tf.where(vanished[:, :, None], tf.zeros_like(GN), GN)
+        return all_general(GN), vanished
 
     def step(self, w: tf.Tensor) -> tf.Tensor:
         """`x - x0`."""
@@ -103,7 +101,7 @@ class _Within(NamedTuple):
 
     def rows(self, G: Rows) -> tuple[Rows, tf.Tensor]:
         """`G^`, and which of its rows are zero but for rounding, `[B, m]`."""
-        outside = tf.reduce_sum(self.subspace.E**2, axis=1)
+        outside = tf.reduce_sum(tf.square(self.subspace.E), axis=1)
         fixed = take(outside, G.split.columns) >= 1.0 - _VANISHED
         return G._replace(within=self.subspace), fixed
 
