@@ -3,7 +3,7 @@
 A network `f(x) = sum_j a_j max(x'w_j, 0)` with squared weights as regularization has an
 equivalent convex program (Pilanci and Ergen, "Neural networks are convex regularizers:
 exact polynomial-time convex optimization formulations for two-layer networks", 2020,
-equation 8). For the data `X [rows, d]` only finitely many patterns of active rows
+Theorem 1). For the data `X [rows, d]` only finitely many patterns of active rows
 exist, `D_i = diag(X u >= 0)`. With neurons `v_i` and `w_i` for each,
 
     minimize    mean of loss(yhat, y) + regularization sum_i ||v_i|| + ||w_i||

@@ -81,7 +81,7 @@ class ConstrainedSoftmax(_Capped):
         y = argmin_y  -x'y + sum_i y_i log y_i   subject to  sum_i y_i = 1,  y <= u
 
     (Martins and Kreutzer, "Learning what's easy: fully differentiable neural easy-first
-    taggers", 2017, section 3).
+    taggers", 2017).
 
     Args:
         upper_bound: `u`, a number or a vector of the size of the input, that sum to 1
@@ -121,7 +121,7 @@ class ConstrainedSparsemax(_Capped):
         y = argmin_y  || y - x ||^2   subject to  sum_i y_i = 1,  0 <= y <= u
 
     (Malaviya, Ferreira and Martins, "Sparse and constrained attention for neural
-    machine translation", 2018, section 3).
+    machine translation", arXiv 1805.08241, 2018).
 
     Args:
         upper_bound: `u`, a number or a vector of the size of the input, that sum to 1
@@ -160,8 +160,8 @@ class LimitedMultiLabel(StatedLayer):
         y = argmin_y  -x'y + sum_i y_i log y_i + (1 - y_i) log (1 - y_i)
         subject to  sum_i y_i = k
 
-    (Amos, Koltun and Kolter, "The limited multi-label projection layer", 2019,
-    equation 4). A soft choice of the k largest entries.
+    (Amos, Koltun and Kolter, "The limited multi-label projection layer", arXiv
+    1906.08707, 2019). A soft choice of the k largest entries.
 
     Args:
         k: how many labels, between 0 and the size of the input.

@@ -22,15 +22,16 @@ from tf_cvxlayers.matrices import Matrices, dense_matrices, fits_dense
 from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure
 from tf_cvxlayers.rows import all_general
 
-# Newton's method takes over from an iterate of this accuracy. Where it does not
-# converge, the iteration goes on to the tolerance that was asked for.
-_HANDOVER = 1e-3
+# Newton's method takes over from iterates of this accuracy. Where it does not converge,
+# the iteration goes on to the next one, and last to the tolerance that was asked for.
+_HANDOVERS = 1e-3, 1e-6
 _CONVERGED = 1e-12
 
 # By what the iteration ends with. No element waits in the last phase.
 _STATUS = {
     Verdict.RUNNING: Status.ITERATION_LIMIT,
     Verdict.WAITING: Status.ITERATION_LIMIT,
+    Verdict.LOST: Status.NUMERICAL_ERROR,
     Verdict.DUAL_INFEASIBLE: Status.DUAL_INFEASIBLE,
     Verdict.PRIMAL_INFEASIBLE: Status.PRIMAL_INFEASIBLE,
     Verdict.SOLVED: Status.SOLVED,
@@ -126,11 +127,11 @@ class InteriorPoint(Engine):
         def unfinished(_phase, _state, _found, done):
             return ~tf.reduce_all(done)
 
-        # First to the handover; what is not done after that, to the tolerance.
+        # To a handover; what is not done after that, to the next.
         def phase(k, state, found, done):
             finished = tf.cast(done, tf.int32)[:, None]
             state = state._replace(verdict=state.verdict * finished)
-            tolerance = tf.where(k == 0, _constant(_HANDOVER), self.tolerance)
+            tolerance = tf.gather(tolerances, k)
             state = iterated(
                 program,
                 cone,
@@ -153,6 +154,7 @@ class InteriorPoint(Engine):
             )
             return k + 1, state, found, done | certified | converged
 
+        tolerances = tf.constant([*_HANDOVERS, self.tolerance], tf.float64)
         state = started(program, cone)
         none = state.verdict[:, 0]
         _, _, found, _ = tf.while_loop(
@@ -164,7 +166,7 @@ class InteriorPoint(Engine):
                 ConeSolution(*_divided(state.point), none, none),
                 tf.zeros_like(none, tf.bool),
             ),
-            maximum_iterations=2,
+            maximum_iterations=len(_HANDOVERS) + 1,
         )
         status = tf.gather(
             [_STATUS[verdict] for verdict in Verdict], found.status[:, 0]
@@ -186,10 +188,6 @@ def _divided(point: Iterate) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     tau = point.tau[:, :, 0]
     x, z, s = (part[:, 0] for part in point)
     return x / tau, z[:, 1:] / tau, s[:, 1:] / tau
-
-
-def _constant(value: float) -> tf.Tensor:
-    return tf.constant(value, tf.float64)
 
 
 def _by_size(

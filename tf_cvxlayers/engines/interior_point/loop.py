@@ -24,20 +24,25 @@ _VANISHED = 1e-9
 _CERTAIN = 1e-8
 # A shorter step than this gets nowhere.
 _SHORTEST_STEP = 1e-7
+# A step from this length on changes more than rounding does.
+_LONG_STEP = 0.5
 
 
 class Verdict(enum.IntEnum):
     """What the iteration ends with for an element; of several, the last one counts.
 
-    An element that waits goes on in steps with refinement.
+    An element that waits goes on in steps with refinement. One is lost where a step has
+    made the residual of a linear equation no smaller, as each exact step does: it is
+    rounding that it goes by from there on.
     """
 
     RUNNING = 0
     WAITING = 1
-    DUAL_INFEASIBLE = 2
-    PRIMAL_INFEASIBLE = 3
-    SOLVED = 4
-    STUCK = 5
+    LOST = 2
+    DUAL_INFEASIBLE = 3
+    PRIMAL_INFEASIBLE = 4
+    SOLVED = 5
+    STUCK = 6
 
 
 class State(NamedTuple):
@@ -83,10 +88,10 @@ def iterated(
     def goes_on(verdict, iterations):
         return (verdict == Verdict.RUNNING) & (iterations < max_iterations)
 
-    def unfinished(_point, _residual, verdict, iterations):
+    def unfinished(_point, _residual, _misses, verdict, iterations):
         return tf.reduce_any(goes_on(verdict, iterations))
 
-    def iteration(point, residual, verdict, iterations):
+    def iteration(point, residual, before, verdict, iterations):
         direction, length = stepped(program, cone, point, residual, refinement)
         running = goes_on(verdict, iterations)
         sound = tf.math.is_finite(direction.tau) & (length > _SHORTEST_STEP)
@@ -102,46 +107,65 @@ def iterated(
         point = program.within_its_space(point)
         terms = Terms.at(program, point)
         residual = terms.residual(program, point)
-        found = judged(program, point, terms, residual, tolerance)
-        waits = (point.tau <= _VANISHED * point.kappa) & may_wait
-        flags = tf.concat([waits, *found, tf.logical_not(sound)], axis=2)
-        new = tf.cast(flags, tf.int32) * tf.constant(list(Verdict)[1:])
+        misses, tolerated = missed(program, point, terms, residual, tolerance)
+        small = misses <= tolerated
+        grows = (misses >= before) & tf.logical_not(small)
+        recedes, separates = certificates(terms, point)
+        found = {
+            Verdict.WAITING: (point.tau <= _VANISHED * point.kappa) & may_wait,
+            Verdict.LOST: tf.reduce_any(grows[:, :, :2], axis=2, keepdims=True)
+            & (length > _LONG_STEP)
+            & (point.tau > point.kappa),
+            Verdict.DUAL_INFEASIBLE: recedes,
+            Verdict.PRIMAL_INFEASIBLE: separates,
+            Verdict.SOLVED: tf.reduce_all(small, axis=2, keepdims=True),
+            Verdict.STUCK: tf.logical_not(sound),
+        }
+        flags = tf.concat(list(found.values()), axis=2)
+        new = tf.cast(flags, tf.int32) * tf.constant([int(key) for key in found])
         new = tf.reduce_max(new, axis=2, keepdims=True)
         one = tf.cast(running, tf.int32)
-        return point, residual, verdict + one * new, iterations + one
+        return point, residual, misses, verdict + one * new, iterations + one
 
     point, verdict, iterations = state
     may_wait = tf.logical_not(refinement.is_made)
-    residual = Terms.at(program, point).residual(program, point)
-    point, _, verdict, iterations = tf.while_loop(
-        unfinished, iteration, (point, residual, verdict, iterations)
+    terms = Terms.at(program, point)
+    residual = terms.residual(program, point)
+    misses, _ = missed(program, point, terms, residual, tolerance)
+    point, _, _, verdict, iterations = tf.while_loop(
+        unfinished, iteration, (point, residual, misses, verdict, iterations)
     )
     return State(point, verdict, iterations)
 
 
-def judged(
+def certificates(terms: Terms, point: Iterate) -> tuple[tf.Tensor, tf.Tensor]:
+    """Whether the point shows dual, and primal infeasibility, `[B, 1, 1]` (Goulart and
+    Chen, section 3.3), in the largest norm."""
+    # P x = 0, A x + s = 0, q'x < 0; and A'z = 0, b'z < 0.
+    recession = tf.maximum(largest(terms.Px), largest(terms.Ax + point.s[:, :, 1:]))
+    recedes = recession < _CERTAIN * terms.minus_qx
+    separates = largest(terms.Atz) < -_CERTAIN * terms.bz
+    return recedes, separates
+
+
+def missed(
     program: Program,
     point: Iterate,
     terms: Terms,
     residual: Residual,
     tolerance: tf.Tensor,
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Whether it is dual infeasible, primal infeasible, solved, `[B, 1, 1]`: Clarabel's
-    criteria (Goulart and Chen, section 3.3), in the largest norm."""
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """How far it is from primal and dual feasibility and from no gap, and how far it
+    may be when it is solved, `[B, 1, 3]`: Clarabel's criteria (Goulart and Chen,
+    section 3.3), in the largest norm."""
     tau, s = point.tau, point.s[:, :, 1:]
-    Ax_s, minus_qx = terms.Ax + s, terms.minus_qx
-    Px = largest(terms.Px)
-    # A'z = 0, b'z < 0; and P x = 0, A x + s = 0, q'x < 0.
-    separates = largest(terms.Atz) < -_CERTAIN * terms.bz
-    recedes = tf.maximum(Px, largest(Ax_s)) < _CERTAIN * minus_qx
     gap = tf.abs(residual.rows[:, :, :1] - point.kappa)
     primal = largest(residual.rows[:, :, 1:])
     misses = tf.concat([primal, largest(residual.dual), gap], axis=2)
     # Of three terms that nearly cancel, the two that are at hand give the size.
     sizes = [
         tf.maximum(largest(s), tau * program.largest_b),
-        tf.maximum(Px, tau * program.largest_q),
-        tf.maximum(tf.abs(minus_qx), tf.abs(terms.bz)),
+        tf.maximum(largest(terms.Px), tau * program.largest_q),
+        tf.maximum(tf.abs(terms.minus_qx), tf.abs(terms.bz)),
     ]
-    small = misses <= tolerance * (tau + tf.concat(sizes, axis=2))
-    return recedes, separates, tf.reduce_all(small, axis=2, keepdims=True)
+    return misses, tolerance * (tau + tf.concat(sizes, axis=2))
