@@ -114,10 +114,10 @@ def train(name, model, data, epochs):
         loss, accuracy = model.evaluate(*test, batch_size=500, verbose=0)
         history.append(
             {
-                "train_loss": fitted["loss"][0],
-                "train_error": 1 - fitted["accuracy"][0],
-                "test_loss": loss,
-                "test_error": 1 - accuracy,
+                "train_loss": round(fitted["loss"][0], 6),
+                "train_error": round(1 - fitted["accuracy"][0], 6),
+                "test_loss": round(loss, 6),
+                "test_error": round(1 - accuracy, 6),
             }
         )
     errors = [epoch["test_error"] for epoch in history]
@@ -143,6 +143,7 @@ def plot(histories, path):
     for axis in axes:
         axis.set_yscale("log")
         axis.set_xlabel("epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0].legend(frameon=False, fontsize="small")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)

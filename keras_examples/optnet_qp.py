@@ -1,8 +1,10 @@
 """
-Title: The OptNet quadratic program and its sensitivities Author: the tf_cvxlayers
-contributors Date created: 2026/11/22 Last modified: 2026/11/22 Description: A quadratic
-program all of whose six parameters are inputs: its solution and
-    six gradients beside published and exact ones, and its solution along a line.
+Title: The OptNet quadratic program and its sensitivities
+Author: the tf_cvxlayers contributors
+Date created: 2026/11/22
+Last modified: 2026/11/22
+Description: A quadratic program all of whose six parameters are inputs: its solution
+    and six gradients beside published and exact ones, and its solution along a line.
 """
 
 """
