@@ -42,7 +42,7 @@ LAYERS = [
     ["callback", "engines"],
     ["functional"],
     ["layers"],
-    ["convex_networks", "export"],
+    ["convex_networks", "serving"],
     [""],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -52,7 +52,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 ALLOWED = {
     "cvxpy": {"canonicalize", "diagnosis", "convex_networks", "layers"},
     "diffcp": {"engines"},
-    "keras": {"layers", "convex_networks", "export"},
+    "keras": {"layers", "convex_networks", "serving"},
     "tensorflow": None,
     "numpy": None,
     "scipy": None,

@@ -5,11 +5,13 @@ from tf_cvxlayers.errors import Status, clear_errors
 from tf_cvxlayers.layers.base import SolveResult
 from tf_cvxlayers.layers.cvxpy_layer import CvxpyLayer
 from tf_cvxlayers.layers.gradient_check import GradientReport
+from tf_cvxlayers.serving import Exported, export
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CvxpyLayer",
+    "Exported",
     "GradientReport",
     "SolveResult",
     "Status",
@@ -17,5 +19,6 @@ __all__ = [
     "convex_networks",
     "engines",
     "errors",
+    "export",
     "layers",
 ]

@@ -57,6 +57,19 @@ def choose_engine(wanted: str | Engine, structure: ConeStructure) -> Choice:
     )
 
 
+def portable_engine(structure: ConeStructure) -> tuple[Engine | None, str | None]:
+    """An engine without Python for a program, if there is one; and what is against it:
+    why there is none, or why another engine was the better one."""
+    candidates = [engine for engine in _CANDIDATES if engine.portable]
+    for engine in candidates:
+        if engine.accepts(structure):
+            return engine, engine.objection(structure)
+    missing = [
+        f"{engine.name} has no {_missing(engine, structure)}" for engine in candidates
+    ]
+    return None, "; ".join(missing)
+
+
 def _preferred(structure: ConeStructure) -> Choice:
     passed_over: list[str] = []
     for engine in _CANDIDATES:

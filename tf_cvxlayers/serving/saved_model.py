@@ -1,0 +1,172 @@
+"""A Keras model as a SavedModel, in TensorFlow ops alone or with a Python callback."""
+
+import os
+import pathlib
+import shutil
+import tempfile
+from typing import Any, NamedTuple
+
+import keras
+
+from tf_cvxlayers.engines import Engine
+from tf_cvxlayers.errors import ExportError
+from tf_cvxlayers.layers.base import ConeLayer
+from tf_cvxlayers.layers.stated import StatedLayer
+from tf_cvxlayers.serving.comparison import compare
+from tf_cvxlayers.serving.endpoints import call_signature, write
+from tf_cvxlayers.serving.substitution import (
+    Choice,
+    cone_layers,
+    portable_choice,
+    substituted,
+)
+
+
+class Exported(NamedTuple):
+    """What `export` wrote.
+
+    Attributes:
+        path: the folder.
+        portable: whether it runs without Python.
+        signatures: the names of its signatures.
+        engines: by the path of each optimization layer, the engine in the file.
+        reasons: why it is not portable, one for each layer that is in the way.
+    """
+
+    path: str
+    portable: bool
+    signatures: tuple[str, ...]
+    engines: dict[str, Engine]
+    reasons: tuple[str, ...]
+
+
+def export(
+    model: keras.Model,
+    path: str | os.PathLike[str],
+    *,
+    portable: bool | None = None,
+) -> Exported:
+    """Write a model as a SavedModel, for TensorFlow Serving or `tf.saved_model.load`.
+
+    The file has the endpoint and signature `serve`, which is `serving_default` too,
+    and, where the model has optimization layers, a second signature `status`: it never
+    fails, its outputs are NaN for elements without a solution, and `status` (with
+    several solves `status_0`, `status_1`, ...) holds `int(Status.X)` for each element.
+    A layer within a loop (`TimeDistributed`, a recurrent cell) has no status outside of
+    it; with one of these there is no second signature.
+
+    Inputs that Keras has given a running number are called `inputs`, or `inputs_0`,
+    `inputs_1`, ... in the signatures.
+
+    Args:
+        model: a built `keras.Model`, or an optimization layer, which is served as the
+            model of this layer alone.
+        path: the folder to write. One that holds a SavedModel is replaced. portable:
+        True for a file in TensorFlow ops alone, which runs in any process that
+            has TensorFlow: Python without this package, the C API, TensorFlow Serving.
+            Layers whose engine needs Python are solved by the interior-point engine
+            there. False for a file in which every layer keeps its engine; a process
+            that loads it must `import tf_cvxlayers`. None for the first where it is
+            possible, else the second; the result says which.
+
+    Returns:
+        What was written.
+
+    Raises:
+        ExportError: a layer that cannot be portable, with its cones; a model that is
+            not built; or a file whose answers, in a new process, are not the model's.
+
+    Example:
+
+    ```python
+    import cvxpy as cp
+    import keras
+    import tf_cvxlayers
+
+    x, y = cp.Parameter(3, name="x"), cp.Variable(3, name="y")
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(y - x)), [cp.sum(y) == 1, y >= 0])
+    layer = tf_cvxlayers.CvxpyLayer(problem, parameters=x, variables=y)
+    model = keras.Sequential([keras.Input((3,)), layer])
+    tf_cvxlayers.export(model, "exported/projection/1", portable=True)
+    ```
+    """
+    model = _model(model)
+    layers = cone_layers(model)
+    ported = [portable_choice(path, layer) for path, layer in layers.items()]
+    reasons = tuple(_reason(choice) for choice in ported if choice.objection)
+    if portable is None:
+        portable = not reasons
+    if portable:
+        engines = [_required(choice) for choice in ported]
+    else:
+        engines = [layer.engine for layer in layers.values()]
+    chosen = list(zip(layers.values(), engines, strict=True))
+    signature = call_signature(model)
+    target = pathlib.Path(path)
+    _require_replaceable(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:
+        written = pathlib.Path(folder) / "model"
+        with substituted(chosen):
+            endpoints = write(model, list(layers.values()), signature, written)
+        name, function = list(endpoints.items())[-1]
+        is_same = all(layer.engine == engine for layer, engine in chosen)
+        compare(function, signature, written, name, portable, is_same)
+        if target.exists():
+            shutil.rmtree(target)
+        written.rename(target)
+    return Exported(
+        str(target),
+        portable,
+        (*endpoints, "serving_default"),
+        dict(zip(layers, engines, strict=True)),
+        () if portable else reasons,
+    )
+
+
+def _model(model: Any) -> keras.Model:
+    """The model, or a model of the layer alone."""
+    if isinstance(model, ConeLayer):
+        inputs = [keras.Input(spec.shape, name=spec.name) for spec in model.fed]
+        return keras.Model(inputs, model(*inputs))
+    if isinstance(model, StatedLayer) and model.built:
+        inputs = keras.Input((model.input_spec.axes[-1],))
+        return keras.Model(inputs, model(inputs))
+    if isinstance(model, keras.Model) and model.built:
+        return model
+    state = "built" if getattr(model, "built", True) else "not built"
+    raise ExportError(
+        "Expected a built keras.Model, or an optimization layer. Received: "
+        f"model={model!r}, {state}. Call it once on data, or give it a keras.Input."
+    )
+
+
+def _reason(choice: Choice) -> str:
+    path, layer, engine, objection = choice
+    cones = layer.pipeline.reduction.structure.cones.describe()
+    return (
+        f"layer {path!r} ({cones}) is solved by {layer.engine.name}, in Python"
+        f"{'' if engine is None else f'; {engine.name} could, but it is'}: {objection}"
+    )
+
+
+def _required(choice: Choice) -> Engine:
+    if choice.engine is None:
+        raise ExportError(
+            "Expected optimization layers that TensorFlow ops alone can solve. "
+            f"Received: {_reason(choice)}. With portable=False the file keeps the "
+            "solver, and a process that loads it must import tf_cvxlayers."
+        )
+    return choice.engine
+
+
+def _require_replaceable(target: pathlib.Path) -> None:
+    if target.is_dir() and (
+        (target / "saved_model.pb").exists() or not any(target.iterdir())
+    ):
+        return
+    if target.exists():
+        raise ExportError(
+            "Expected a new folder, an empty one, or one with a SavedModel to replace. "
+            f"Received: path={str(target)!r}, which holds something else."
+        )
