@@ -126,10 +126,10 @@ def plot(model, weight, history, fixed, test, path):
     axes[0].set_xlabel("epoch")
     axes[0].set_ylabel("mean squared error")
     axes[0].legend(frameon=False, fontsize="small")
-    D = model.layers[0].D.numpy()
-    limit = np.abs(D).max()
-    image = axes[1].imshow(D, cmap="RdBu", vmin=-limit, vmax=limit)
-    axes[1].set_title("learned D")
+    change = model.layers[0].D.numpy() - np.diff(np.eye(LENGTH), axis=0)
+    limit = np.abs(change).max()
+    image = axes[1].imshow(change, cmap="RdBu", vmin=-limit, vmax=limit)
+    axes[1].set_title("learned D, less first differences")
     figure.colorbar(image, ax=axes[1])
     x, y = (part[:1] for part in test)
     axes[2].plot(x[0], ".", color="0.7", label="noisy")
@@ -171,7 +171,7 @@ def main():
         test = tuple(part[:300] for part in test)
     weight, fixed_train, fixed = best_fixed(train, test, weights)
     console.print(
-        f"fixed differences, weight {weight:g}: {fixed_train:.2f} train, {fixed:.2f} "
+        f"fixed differences, weight {weight:g}: {fixed_train:.3f} train, {fixed:.3f} "
         f"test (the paper, on its own draw: {PUBLISHED['fixed']})"
     )
     steps = epochs * -(-len(train[0]) // BATCH)
@@ -179,7 +179,7 @@ def main():
     model = network(float(weight), rate)
     history = learn(model, train, test, epochs)
     console.print(
-        f"learned, {epochs} epochs: {history[-1][0]:.2f} train, {history[-1][1]:.2f} "
+        f"learned, {epochs} epochs: {history[-1][0]:.3f} train, {history[-1][1]:.3f} "
         f"test (the paper, on its own draw: {PUBLISHED['learned']})"
     )
     arguments.output.mkdir(parents=True, exist_ok=True)

@@ -14,4 +14,5 @@ def test_the_code_of_the_readme_runs(tmp_path, monkeypatch, capsys):
         exec(compile(block, str(README), "exec"), names)
     assert "after reduction" in capsys.readouterr().out
     assert names["report"].max_relative_error < 1e-6
+    assert names["exported"].portable
     assert (names["result"].status.numpy() == 0).all()

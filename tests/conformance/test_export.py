@@ -215,13 +215,33 @@ def test_each_solve_has_a_status_of_its_own(tmp_path, uncompared):
     assert found["status_1"].numpy().tolist() == [2, 0]
 
 
+class Mapped(keras.layers.Layer):
+    """A layer in a loop of TensorFlow."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def call(self, x):
+        return tf.map_fn(self.inner, x)
+
+
 def test_a_layer_in_a_loop_is_exported_without_a_status(tmp_path, uncompared):
-    model = model_of(keras.layers.TimeDistributed(box()), shape=(2, 4))
-    report = tf_cvxlayers.export(model, tmp_path / "model")
-    assert report.signatures == ("serve", "serving_default")
     x = tf.constant(np.stack([X, X], axis=1) * 0.1)
-    loaded = tf.saved_model.load(tmp_path / "model")
-    np.testing.assert_allclose(loaded.serve(x), model(x), atol=1e-6)
+
+    def exported(layer):
+        model = model_of(layer, shape=(2, 4))
+        report = tf_cvxlayers.export(model, tmp_path / "model")
+        loaded = tf.saved_model.load(tmp_path / "model")
+        np.testing.assert_allclose(loaded.serve(x), model(x), atol=1e-6)
+        return report, loaded
+
+    report, _ = exported(Mapped(box()))
+    assert report.signatures == ("serve", "serving_default")
+    # Keras calls the layer once for each time here.
+    _, loaded = exported(keras.layers.TimeDistributed(box()))
+    found = loaded.signatures["status"](inputs=x)
+    assert found["status_0"].numpy().tolist() == [0, 0, 0]
 
 
 class Twice(keras.Model):

@@ -52,8 +52,8 @@ def export(
     and, where the model has optimization layers, a second signature `status`: it never
     fails, its outputs are NaN for elements without a solution, and `status` (with
     several solves `status_0`, `status_1`, ...) holds `int(Status.X)` for each element.
-    A layer within a loop (`TimeDistributed`, a recurrent cell) has no status outside of
-    it; with one of these there is no second signature.
+    What is solved in a loop (`tf.map_fn`, a recurrent cell) has no status outside of
+    it; a model with such a layer has no second signature.
 
     Inputs that Keras has given a running number are called `inputs`, or `inputs_0`,
     `inputs_1`, ... in the signatures.
@@ -127,10 +127,12 @@ def export(
 def _model(model: Any) -> keras.Model:
     """The model, or a model of the layer alone."""
     if isinstance(model, ConeLayer):
-        inputs = [keras.Input(spec.shape, name=spec.name) for spec in model.fed]
+        dtype = model.compute_dtype
+        inputs = [keras.Input(of.shape, name=of.name, dtype=dtype) for of in model.fed]
         return keras.Model(inputs, model(*inputs))
     if isinstance(model, StatedLayer) and model.built:
-        inputs = keras.Input((model.input_spec.axes[-1],))
+        size = model.input_spec.axes[-1]
+        inputs = keras.Input((size,), dtype=model.compute_dtype)
         return keras.Model(inputs, model(inputs))
     if isinstance(model, keras.Model) and model.built:
         return model

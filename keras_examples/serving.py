@@ -1,0 +1,273 @@
+"""
+Title: Serving a model with an optimization layer
+Author: the tf_cvxlayers contributors
+Date created: 2026/11/23
+Last modified: 2026/11/23
+Description: A network that divides a budget within limits is trained, exported in the
+    layout of TensorFlow Serving with warm-up requests, and queried: also with requests
+    that no answer satisfies.
+"""
+
+"""
+## Introduction
+
+A budget of 1 is divided among five places. A network rates them by what it knows of
+them, and a layer turns the ratings `x` into a division,
+
+    y = argmin_y  || y - x ||^2   subject to  sum(y) == 1,  0 <= y <= capacity,
+
+that no capacity is exceeded by. The capacities come with each request. If they sum to
+less than 1, there is no such division, and whoever asked has to learn that without
+spoiling the other requests of the batch.
+
+The exported file consists of TensorFlow's own operations. TensorFlow Serving, which
+knows nothing of CVXPY, runs it as it is.
+"""
+
+import argparse
+import json
+import pathlib
+import urllib.request
+
+import cvxpy
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import rich.console
+import rich.table
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+import tf_cvxlayers
+from tf_cvxlayers import CvxpyLayer, Status
+
+EXAMPLES = pathlib.Path(__file__).resolve().parent
+NAME, PLACES, FEATURES = "allocation", 5, 8
+
+console = rich.console.Console()
+
+"""
+## A small model
+"""
+
+
+def division():
+    """Return the layer, fed with ratings and capacities."""
+    x = cvxpy.Parameter(PLACES, name="x")
+    capacity = cvxpy.Parameter(PLACES, name="capacity")
+    y = cvxpy.Variable(PLACES, name="y")
+    constraints = [cvxpy.sum(y) == 1, y >= 0, y <= capacity]
+    problem = cvxpy.Problem(cvxpy.Minimize(cvxpy.sum_squares(y - x)), constraints)
+    return CvxpyLayer(problem, parameters=[x, capacity], variables=y, name="division")
+
+
+def network():
+    """Return the network, from features and capacities to a division."""
+    features = keras.Input((FEATURES,), name="features")
+    capacity = keras.Input((PLACES,), name="capacity")
+    ratings = keras.layers.Dense(PLACES)(features)
+    outputs = division()(ratings, capacity)
+    return keras.Model({"features": features, "capacity": capacity}, outputs)
+
+
+def examples(count):
+    """Return inputs and the divisions that a hidden network makes of them."""
+    random = np.random.default_rng(0)
+    inputs = {
+        "features": random.normal(size=(count, FEATURES)).astype("float32"),
+        "capacity": random.uniform(0.25, 0.8, (count, PLACES)).astype("float32"),
+    }
+    hidden = random.normal(size=(FEATURES, PLACES)).astype("float32") / 4
+    return inputs, division()(inputs["features"] @ hidden, inputs["capacity"]).numpy()
+
+
+def train(epochs, count):
+    """Return the trained network."""
+    inputs, outputs = examples(count)
+    model = network()
+    model.compile(keras.optimizers.Adam(1e-2), "mse")
+    history = model.fit(inputs, outputs, epochs=epochs, verbose=0).history["loss"]
+    console.print(
+        f"{epochs} epochs on {count} divisions: mean squared error {history[0]:.1e}, "
+        f"then {history[-1]:.1e}"
+    )
+    return model
+
+
+"""
+## The file
+
+`export` writes what TensorFlow Serving reads: a folder of the model's name with one
+folder for each version. Requests in `assets.extra` are run when the server loads the
+file, so that the first client does not wait for TensorFlow to set itself up.
+"""
+
+
+def export(model, folder):
+    """Write the next version; return its folder."""
+    versions = [int(path.name) for path in folder.glob("[0-9]*")]
+    version = folder / str(max(versions, default=0) + 1)
+    exported = tf_cvxlayers.export(model, version, portable=True)
+    console.print(f"exported: {exported.path}, signatures {exported.signatures}")
+    return version
+
+
+def write_warm_up(version, requests):
+    """Write requests to run when the file is loaded, a dict of arrays each."""
+    folder = version / "assets.extra"
+    folder.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(folder / "tf_serving_warmup_requests")) as writer:
+        for signature in ("serving_default", "status"):
+            for inputs in requests:
+                request = predict_pb2.PredictRequest()
+                request.model_spec.name = NAME
+                request.model_spec.signature_name = signature
+                for name, array in inputs.items():
+                    request.inputs[name].CopyFrom(tf.make_tensor_proto(array))
+                log = prediction_log_pb2.PredictionLog(
+                    predict_log=prediction_log_pb2.PredictLog(request=request)
+                )
+                writer.write(log.SerializeToString())
+
+
+"""
+## Asking
+
+A request over REST names a signature and lists instances. `serving_default` answers
+with the outputs, and refuses the request if an instance has no solution. `status`
+answers always: its `status` is 0 where there is a solution.
+
+Without a server, the same request goes to a client that loads the file as the server
+does: the newest version, its signatures, and the warm-up.
+"""
+
+
+class Server:
+    """TensorFlow Serving at an address."""
+
+    def __init__(self, address):
+        self.url = f"{address.rstrip('/')}/v1/models/{NAME}:predict"
+
+    def predict(self, request):
+        """Return the answer to a request, both as JSON objects."""
+        body = json.dumps(request).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.url, body, headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+
+class Local:
+    """The same in this process."""
+
+    def __init__(self, folder):
+        version = max(folder.glob("[0-9]*"), key=lambda path: int(path.name))
+        self.signatures = tf.saved_model.load(version, tags="serve").signatures
+        records = version / "assets.extra" / "tf_serving_warmup_requests"
+        for record in tf.data.TFRecordDataset(str(records)):
+            log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+            request = log.predict_log.request
+            inputs = {
+                name: tf.constant(tf.make_ndarray(proto))
+                for name, proto in request.inputs.items()
+            }
+            self.signatures[request.model_spec.signature_name](**inputs)
+
+    def predict(self, request):
+        """Return the answer to a request, both as JSON objects."""
+        signature = self.signatures[request.get("signature_name", "serving_default")]
+        instances = request["instances"]
+        specs = signature.structured_input_signature[1]
+        inputs = {
+            name: tf.constant([instance[name] for instance in instances], spec.dtype)
+            for name, spec in specs.items()
+        }
+        outputs = {key: value.numpy() for key, value in signature(**inputs).items()}
+        if len(outputs) == 1:
+            return {"predictions": next(iter(outputs.values())).tolist()}
+        rows = range(len(instances))
+        return {
+            "predictions": [
+                {key: value[row].tolist() for key, value in outputs.items()}
+                for row in rows
+            ]
+        }
+
+
+def ask(server, capacities, features):
+    """Return divisions and statuses for capacities."""
+    instances = [
+        {"features": features.tolist(), "capacity": capacity.tolist()}
+        for capacity in capacities
+    ]
+    request = {"signature_name": "status", "instances": instances}
+    answers = server.predict(request)["predictions"]
+    divisions = np.array([answer["output_0"] for answer in answers], float)
+    return divisions, np.array([answer["status"] for answer in answers])
+
+
+def plot(totals, divisions, statuses, path):
+    """Draw the division as all capacities shrink together."""
+    figure, axis = plt.subplots(figsize=(6, 4), layout="constrained")
+    for place, shares in enumerate(divisions.T):
+        axis.plot(totals, shares, label=f"place {place + 1}")
+    failed = totals[statuses > Status.INACCURATE]
+    if len(failed):
+        axis.axvspan(failed.min(), failed.max(), color="0.9", label="no solution")
+    axis.set_xlabel("sum of the capacities")
+    axis.set_ylabel("share of the budget")
+    axis.legend(frameon=False, fontsize="small")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+    console.print(f"plot: {path}")
+
+
+"""
+## Run it
+"""
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Export a model, and query it.")
+    parser.add_argument("--quick", action="store_true", help="few steps of training")
+    parser.add_argument(
+        "--server",
+        help="address of a TensorFlow Serving that serves OUTPUT/models/allocation, "
+        "such as http://localhost:8501; asked instead of the local client",
+    )
+    parser.add_argument(
+        "--output",
+        type=pathlib.Path,
+        default=EXAMPLES / "output",
+        help="folder for the model and the plot (default: %(default)s)",
+    )
+    arguments = parser.parse_args()
+    # Files only, so that the example also runs where there is no display.
+    plt.switch_backend("Agg")
+    keras.utils.set_random_seed(0)
+
+    folder = arguments.output / "models" / NAME
+    if arguments.server:
+        server = Server(arguments.server)
+    else:
+        model = train(*((2, 200) if arguments.quick else (40, 2000)))
+        inputs, _ = examples(8)
+        version = export(model, folder)
+        write_warm_up(version, [{name: part[:1] for name, part in inputs.items()}])
+        server = Local(folder)
+
+    features = examples(1)[0]["features"][0]
+    totals = np.linspace(0.5, 2.5, 81)
+    shape = np.array([0.3, 0.1, 0.2, 0.15, 0.25])
+    divisions, statuses = ask(server, totals[:, None] * shape, features)
+    table = rich.table.Table("sum of capacities", "status", "division")
+    for k in range(0, len(totals), 10):
+        shares = " ".join(f"{share:.3f}" for share in divisions[k])
+        table.add_row(f"{totals[k]:.2f}", Status(int(statuses[k])).name, shares)
+    console.print(table)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    plot(totals, divisions, statuses, arguments.output / "serving.png")
+
+
+if __name__ == "__main__":
+    main()
