@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tests.calls import assert_identical, outputs_and_gradients
 from tests.conformance.test_execution import projection
+from tests.conformance.test_ready_made import EACH, _inputs_for
 from tests.problems import BY_NAME, each_kind, every_case
 from tf_cvxlayers import CvxpyLayer
 from tf_cvxlayers.engines import Diffcp
@@ -172,6 +173,52 @@ def test_a_saved_model_holds_no_pickle(tmp_path, monkeypatch):
     monkeypatch.setattr(pickle, "loads", refuse)
     loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
     assert_identical(loaded.predict(X, verbose=0), model.predict(X, verbose=0))
+
+
+_READ_ALL = """
+import pathlib
+import pickle
+import sys
+
+def refuse(*arguments, **options):
+    raise AssertionError("a pickle was read")
+
+import keras
+import numpy as np
+import tf_cvxlayers
+
+pickle.load = pickle.loads = pickle.Unpickler = refuse
+
+for path in sorted(pathlib.Path(sys.argv[1]).glob("*.keras")):
+    model = keras.models.load_model(path, safe_mode=True)
+    x = np.load(path.with_suffix(".x.npy"))
+    np.save(path.with_suffix(".y.npy"), model.predict(x, verbose=0))
+"""
+
+
+@pytest.mark.slow
+def test_every_ready_made_layer_in_a_nested_model_is_read_by_a_new_process(tmp_path):
+    models = {}
+    for name in EACH:
+        x = _inputs_for(name, 4).astype("float32")
+        given, within = keras.Input(x.shape[1:]), keras.Input(x.shape[1:])
+        inner = keras.Model(within, EACH[name](name="optimization")(within))
+        hidden = keras.layers.Dense(x.shape[1])(given)
+        outer = keras.Model(given, keras.layers.Dense(2)(inner(hidden)))
+        models[name] = outer, x
+        outer.save(tmp_path / f"{name}.keras")
+        np.save(tmp_path / f"{name}.x.npy", x)
+    subprocess.run([sys.executable, "-c", _READ_ALL, str(tmp_path)], check=True)
+    for name, (model, x) in models.items():
+        expected = model.predict(x, verbose=0)
+        found = np.load(tmp_path / f"{name}.y.npy")
+        np.testing.assert_array_equal(found, expected, err_msg=name)
+        for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+            assert_identical(copied.predict(x, verbose=0), expected)
+        clone = keras.models.clone_model(model)
+        model.save_weights(tmp_path / "of.weights.h5")
+        clone.load_weights(tmp_path / "of.weights.h5")
+        assert_identical(clone.predict(x, verbose=0), expected)
 
 
 _SERVE = """
