@@ -190,7 +190,8 @@ problem = cp.Problem(cp.Minimize(cp.sum_squares(y - x)), [cp.sum(y) == 1, y >= 0
 
 
 @pytest.mark.parametrize("code", list(_examples()))
-def test_docstring_examples_run(code):
+def test_docstring_examples_run(code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     stated = _STATED if "problem" in code and "cp.Problem" not in code else ""
     exec(_GIVEN + stated + code, {"__name__": "example"})
 

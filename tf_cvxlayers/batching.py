@@ -17,7 +17,9 @@ from tf_cvxlayers.program import ParameterSpec
 class Batch(NamedTuple):
     """The batch dimensions of a call.
 
-    static: as far as they are known. dynamic: int32 tensor of the same length.
+    Attributes:
+        static: as far as they are known.
+        dynamic: int32 tensor of the same length.
     """
 
     static: tf.TensorShape

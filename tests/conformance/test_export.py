@@ -204,15 +204,16 @@ def test_inputs_have_names_that_do_not_count_processes(tmp_path, uncompared):
 def test_each_solve_has_a_status_of_its_own(tmp_path, uncompared):
     x = keras.Input((4,))
     layer = box()
-    outputs = {"first": layer(x), "second": layer(2.0 * x)}
+    outputs = {"status": layer(x), "second": layer(2.0 * x)}
     report = tf_cvxlayers.export(keras.Model(x, outputs), tmp_path / "model")
     assert len(report.engines) == 1
     assert report.signatures == ("serve", "status", "serving_default")
     status = tf.saved_model.load(tmp_path / "model").signatures["status"]
     found = status(inputs=tf.constant([[0.3] * 4, [0.1] * 4]))
-    assert set(found) == {"first", "second", "status_0", "status_1"}
-    assert found["status_0"].numpy().tolist() == [2, 0]
-    assert found["status_1"].numpy().tolist() == [2, 0]
+    # The model has a `status` of its own here.
+    assert set(found) == {"status", "second", "solver_status_0", "solver_status_1"}
+    assert found["solver_status_0"].numpy().tolist() == [2, 0]
+    assert found["solver_status_1"].numpy().tolist() == [2, 0]
 
 
 class Mapped(keras.layers.Layer):
@@ -249,10 +250,11 @@ class Twice(keras.Model):
 
     def __init__(self):
         super().__init__()
-        self.inner = {"box": [box(engine="diffcp")]}
+        self.inner = {"box": [box(engine="diffcp", name="b") for _ in range(2)]}
 
     def call(self, x):
-        return self.inner["box"][0](self.inner["box"][0](x))
+        first, second = self.inner["box"]
+        return second(first(x))
 
 
 def test_a_subclassed_model_is_exported_once_it_was_called(tmp_path, uncompared):
@@ -262,7 +264,8 @@ def test_a_subclassed_model_is_exported_once_it_was_called(tmp_path, uncompared)
     x = X * 0.1
     expected = model(x)
     report = tf_cvxlayers.export(model, tmp_path / "model", portable=True)
-    assert list(report.engines.values()) == [InteriorPoint()]
+    # Both, though they have one name.
+    assert list(report.engines.values()) == [InteriorPoint(), InteriorPoint()]
     loaded = tf.saved_model.load(tmp_path / "model")
     np.testing.assert_allclose(loaded.serve(x), expected, atol=1e-6)
 

@@ -53,7 +53,10 @@ def write(
     def status(*arguments):
         with watched(layers) as seen:
             outputs = model(*arguments, training=False)
-        return {**_named(outputs), **_statuses(seen)}
+        named = _named(outputs)
+        # A model may have an output of this name.
+        name = STATUS if STATUS not in named else f"solver_{STATUS}"
+        return {**named, **_statuses(seen, name)}
 
     endpoints: dict[str, Callable[..., Any]] = {SERVE: serve}
     if layers:
@@ -85,14 +88,14 @@ def _named(outputs: Any) -> dict[str, tf.Tensor]:
     return {f"output_{k}": output for k, output in enumerate(flat)}
 
 
-def _statuses(seen: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+def _statuses(seen: list[tf.Tensor], name: str) -> dict[str, tf.Tensor]:
     if not tf.executing_eagerly():
         graph = tf.compat.v1.get_default_graph()
         if any(status.graph is not graph for status in seen):
             raise _OutOfReach
     if len(seen) == 1:
-        return {STATUS: seen[0]}
-    return {f"{STATUS}_{k}": status for k, status in enumerate(seen)}
+        return {name: seen[0]}
+    return {f"{name}_{k}": status for k, status in enumerate(seen)}
 
 
 @contextlib.contextmanager

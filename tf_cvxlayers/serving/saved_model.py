@@ -51,9 +51,10 @@ def export(
     The file has the endpoint and signature `serve`, which is `serving_default` too,
     and, where the model has optimization layers, a second signature `status`: it never
     fails, its outputs are NaN for elements without a solution, and `status` (with
-    several solves `status_0`, `status_1`, ...) holds `int(Status.X)` for each element.
-    What is solved in a loop (`tf.map_fn`, a recurrent cell) has no status outside of
-    it; a model with such a layer has no second signature.
+    several solves `status_0`, `status_1`, ...; `solver_status` where the model has an
+    output `status`) holds `int(Status.X)` for each element. What is solved in a loop
+    (`tf.map_fn`, a recurrent cell) has no status outside of it; a model with such a
+    layer has no second signature.
 
     Inputs that Keras has given a running number are called `inputs`, or `inputs_0`,
     `inputs_1`, ... in the signatures.
@@ -61,13 +62,13 @@ def export(
     Args:
         model: a built `keras.Model`, or an optimization layer, which is served as the
             model of this layer alone.
-        path: the folder to write. One that holds a SavedModel is replaced. portable:
-        True for a file in TensorFlow ops alone, which runs in any process that
-            has TensorFlow: Python without this package, the C API, TensorFlow Serving.
-            Layers whose engine needs Python are solved by the interior-point engine
-            there. False for a file in which every layer keeps its engine; a process
-            that loads it must `import tf_cvxlayers`. None for the first where it is
-            possible, else the second; the result says which.
+        path: the folder to write. One that holds a SavedModel is replaced.
+        portable: True for a file in TensorFlow ops alone, which runs in any process
+            that has TensorFlow: Python without this package, the C API, TensorFlow
+            Serving. Layers whose engine needs Python are solved by the interior-point
+            engine there. False for a file in which every layer keeps its engine; a
+            process that loads it must `import tf_cvxlayers`. None for the first where
+            it is possible, else the second; the result says which.
 
     Returns:
         What was written.

@@ -40,16 +40,17 @@ def cone_layers(model: keras.layers.Layer) -> dict[str, ConeLayer]:
 
     Keras's own paths are not there before a layer's first call.
     """
-    found: dict[ConeLayer, str] = {}
+    found: dict[str, ConeLayer] = {}
 
     def visit(layer: keras.layers.Layer, path: str) -> None:
-        if isinstance(layer, ConeLayer):
-            found.setdefault(layer, path)
+        if isinstance(layer, ConeLayer) and layer not in found.values():
+            # Layers beside each other may have one name.
+            found[path if path not in found else f"{path} ({len(found)})"] = layer
         for inner in layer._flatten_layers(include_self=False, recursive=False):
             visit(inner, f"{path}/{inner.name}")
 
     visit(model, model.name)
-    return {path: layer for layer, path in found.items()}
+    return found
 
 
 def portable_choice(path: str, layer: ConeLayer) -> Choice:
