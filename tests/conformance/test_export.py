@@ -227,6 +227,7 @@ class Mapped(keras.layers.Layer):
         return tf.map_fn(self.inner, x)
 
 
+@pytest.mark.slow
 def test_a_layer_in_a_loop_is_exported_without_a_status(tmp_path, uncompared):
     x = tf.constant(np.stack([X, X], axis=1) * 0.1)
 
@@ -304,6 +305,7 @@ def test_nothing_but_a_file_of_this_kind_is_replaced(tmp_path, uncompared):
     assert {path.name for path in tmp_path.iterdir()} == {"mine.txt", "empty"}
 
 
+@pytest.mark.slow
 def test_an_engine_that_finds_another_solution_is_no_stand_in(tmp_path):
     # Every y of the simplex is a solution; each engine finds one of its own.
     x, y = cp.Parameter(4, name="x"), cp.Variable(4, name="y")

@@ -113,6 +113,7 @@ def _model():
 X = np.random.default_rng(0).normal(size=(4, 3))
 
 
+@pytest.mark.slow
 def test_a_cloned_model_has_weights_of_its_own():
     model = _model()
     clone = keras.models.clone_model(model)
@@ -125,6 +126,7 @@ def test_a_cloned_model_has_weights_of_its_own():
     assert_identical(model.get_weights(), before)
 
 
+@pytest.mark.slow
 def test_saved_weights_can_be_loaded_into_a_new_model(tmp_path):
     model, other = _model(), _model()
     model.save_weights(tmp_path / "model.weights.h5")
@@ -163,6 +165,7 @@ def test_a_saved_model_predicts_and_trains_in_a_process_without_cvxpy(tmp_path):
             np.testing.assert_allclose(found, reference, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_saved_model_holds_no_pickle(tmp_path, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise AssertionError("a pickle was read")
