@@ -124,6 +124,7 @@ def plot(model, weight, history, fixed, test, path):
         axes[0].plot(values, label=f"learned, {label}")
     axes[0].axhline(fixed, color="k", linestyle=":", label="fixed at its best, test")
     axes[0].set_xlabel("epoch")
+    axes[0].xaxis.get_major_locator().set_params(integer=True)
     axes[0].set_ylabel("mean squared error")
     axes[0].legend(frameon=False, fontsize="small")
     change = model.layers[0].D.numpy() - np.diff(np.eye(LENGTH), axis=0)

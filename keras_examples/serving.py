@@ -137,8 +137,8 @@ A request over REST names a signature and lists instances. `serving_default` ans
 with the outputs, and refuses the request if an instance has no solution. `status`
 answers always: its `status` is 0 where there is a solution.
 
-Without a server, the same request goes to a client that loads the file as the server
-does: the newest version, its signatures, and the warm-up.
+The same request also goes to a client that loads the file as the server does: the
+newest version, its signatures, and the warm-up.
 """
 
 
@@ -233,7 +233,7 @@ def main():
     parser.add_argument(
         "--server",
         help="address of a TensorFlow Serving that serves OUTPUT/models/allocation, "
-        "such as http://localhost:8501; asked instead of the local client",
+        "such as http://localhost:8501; asked too, and no new version is made",
     )
     parser.add_argument(
         "--output",
@@ -247,19 +247,20 @@ def main():
     keras.utils.set_random_seed(0)
 
     folder = arguments.output / "models" / NAME
-    if arguments.server:
-        server = Server(arguments.server)
-    else:
+    if not arguments.server:
         model = train(*((2, 200) if arguments.quick else (40, 2000)))
         inputs, _ = examples(8)
         version = export(model, folder)
         write_warm_up(version, [{name: part[:1] for name, part in inputs.items()}])
-        server = Local(folder)
 
     features = examples(1)[0]["features"][0]
     totals = np.linspace(0.5, 2.5, 81)
-    shape = np.array([0.3, 0.1, 0.2, 0.15, 0.25])
-    divisions, statuses = ask(server, totals[:, None] * shape, features)
+    capacities = totals[:, None] * np.array([0.3, 0.1, 0.2, 0.15, 0.25])
+    divisions, statuses = ask(Local(folder), capacities, features)
+    if arguments.server:
+        served, _ = ask(Server(arguments.server), capacities, features)
+        np.testing.assert_allclose(served, divisions, atol=1e-5)
+        console.print(f"{arguments.server} gives the same {len(served)} answers")
     table = rich.table.Table("sum of capacities", "status", "division")
     for k in range(0, len(totals), 10):
         shares = " ".join(f"{share:.3f}" for share in divisions[k])

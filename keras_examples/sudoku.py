@@ -190,6 +190,7 @@ def plot(histories, path):
     axes[1].legend(frameon=False, fontsize="small")
     for axis in axes:
         axis.set_xlabel("epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
     plt.close(figure)
