@@ -1,9 +1,10 @@
 """The endpoints of a file: what is called, with which arguments, by which names."""
 
 import contextlib
+import itertools
 import pathlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -27,16 +28,34 @@ def call_signature(model: keras.Model) -> list[Any]:
             f"model={model.name!r}, of which Keras says: {error}"
         ) from error
     flat = tf.nest.flatten(signature)
-    given = [spec.name or "keras_tensor" for spec in flat]
-    numbered = [name.startswith("keras_tensor") for name in given]
-    names = iter(
-        ["inputs"] if sum(numbered) == 1 else [f"inputs_{k}" for k in range(len(flat))]
+    numbered = [
+        (spec.name or "keras_tensor").startswith("keras_tensor") for spec in flat
+    ]
+    taken = {spec.name for spec in flat}
+    free: Iterator[str] = (
+        name for k in itertools.count() if (name := f"inputs_{k}") not in taken
     )
+    if sum(numbered) == 1 and "inputs" not in taken:
+        free = iter(["inputs"])
     specs = [
-        tf.TensorSpec(spec.shape, spec.dtype, next(names) if is_numbered else name)
-        for spec, name, is_numbered in zip(flat, given, numbered, strict=True)
+        tf.TensorSpec(spec.shape, spec.dtype, next(free) if is_numbered else spec.name)
+        for spec, is_numbered in zip(flat, numbered, strict=True)
     ]
     return tf.nest.pack_sequence_as(signature, specs)
+
+
+class Written(NamedTuple):
+    """What was written into a file.
+
+    Attributes:
+        endpoints: the functions that the endpoints are traces of.
+        statuses: the names of the outputs of `status` that are statuses.
+        has_python: whether an operation in it calls Python.
+    """
+
+    endpoints: dict[str, Callable[..., Any]]
+    statuses: frozenset[str]
+    has_python: bool
 
 
 def write(
@@ -44,58 +63,72 @@ def write(
     layers: list[ConeLayer],
     signature: list[Any],
     path: pathlib.Path,
-) -> dict[str, Callable[..., Any]]:
-    """Write the file; the Python functions that its endpoints are traces of."""
+) -> Written:
+    """Write the file."""
+    names: set[str] = set()
 
     def serve(*arguments):
         return model(*arguments, training=False)
 
     def status(*arguments):
         with watched(layers) as seen:
-            outputs = model(*arguments, training=False)
-        named = _named(outputs)
-        # A model may have an output of this name.
-        name = STATUS if STATUS not in named else f"solver_{STATUS}"
-        return {**named, **_statuses(seen, name)}
+            outputs = _named(model(*arguments, training=False))
+        statuses = _statuses(seen, outputs)
+        names.update(statuses)
+        return {**outputs, **statuses}
 
     endpoints: dict[str, Callable[..., Any]] = {SERVE: serve}
     if layers:
         endpoints[STATUS] = status
+    has_python = False
     archive = keras.export.ExportArchive()
     archive.track(model)
     for name, function in list(endpoints.items()):
         traced = tf.function(function, input_signature=signature, autograph=False)
         try:
-            traced.get_concrete_function()
+            graph = traced.get_concrete_function().graph.as_graph_def()
         except _OutOfReach:
             del endpoints[name]
         else:
+            has_python |= any("PyFunc" in node.op for node in _nodes(graph))
             archive.add_endpoint(name, traced)
     with _quiet():
         archive.write_out(path, verbose=False)
-    return endpoints
+    return Written(endpoints, frozenset(names), has_python)
 
 
 class _OutOfReach(Exception):
-    """A status is a tensor of a loop's body."""
+    """A status is a tensor of a loop's body, or of a graph that was there before."""
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    """The nodes of a graph, and of the functions that it calls."""
+    yield from graph.node
+    for function in graph.library.function:
+        yield from function.node_def
 
 
 def _named(outputs: Any) -> dict[str, tf.Tensor]:
     """Outputs under the names that TensorFlow gives them in a signature."""
-    if isinstance(outputs, dict):
+    if isinstance(outputs, dict) and all(map(tf.is_tensor, outputs.values())):
         return dict(outputs)
     flat = tf.nest.flatten(outputs)
     return {f"output_{k}": output for k, output in enumerate(flat)}
 
 
-def _statuses(seen: list[tf.Tensor], name: str) -> dict[str, tf.Tensor]:
-    if not tf.executing_eagerly():
-        graph = tf.compat.v1.get_default_graph()
-        if any(status.graph is not graph for status in seen):
-            raise _OutOfReach
-    if len(seen) == 1:
-        return {name: seen[0]}
-    return {f"{name}_{k}": status for k, status in enumerate(seen)}
+def _statuses(
+    seen: list[tf.Tensor], outputs: dict[str, tf.Tensor]
+) -> dict[str, tf.Tensor]:
+    """Statuses under names that no output of the model has."""
+    graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+    if not seen or (graph and any(status.graph is not graph for status in seen)):
+        raise _OutOfReach
+    name = STATUS
+    while True:
+        names = [name] if len(seen) == 1 else [f"{name}_{k}" for k in range(len(seen))]
+        if not outputs.keys() & set(names):
+            return dict(zip(names, seen, strict=True))
+        name = f"solver_{name}"
 
 
 @contextlib.contextmanager
@@ -108,3 +141,15 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def inlined() -> Iterator[None]:
+    """Inside, a `tf.function` of the model is Python code: it takes part in the trace
+    that is being made, and keeps none that was made with other engines."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)

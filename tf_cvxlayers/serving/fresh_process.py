@@ -22,14 +22,38 @@ def main() -> None:
     import tensorflow as tf
 
     loaded = tf.saved_model.load(task["model"])
+    if not task["inputs"]:
+        return
     endpoint = getattr(loaded, task["endpoint"])
     (concrete,) = endpoint.concrete_functions
-    with np.load(task["inputs"], allow_pickle=False) as archive:
-        flat = [tf.constant(archive[f"a{k}"]) for k in range(len(archive.files))]
     arguments, _ = concrete.structured_input_signature
+    specs = tf.nest.flatten(arguments)
+    with np.load(task["inputs"], allow_pickle=False) as archive:
+        arrays = [archive[f"a{k}"] for k in range(len(specs))]
+    # NumPy's files hold neither bfloat16 nor strings of any length.
+    flat = [
+        tf.constant(array) if spec.dtype == tf.string else tf.cast(array, spec.dtype)
+        for array, spec in zip(arrays, specs, strict=True)
+    ]
     found = endpoint(*tf.nest.pack_sequence_as(arguments, flat))
-    arrays = {f"a{k}": value for k, value in enumerate(tf.nest.flatten(found))}
-    np.savez(task["outputs"], **{name: value.numpy() for name, value in arrays.items()})
+    named = found if isinstance(found, dict) else {"": found}
+    saved = {
+        f"{name}/{k}": as_array(value)
+        for name, part in named.items()
+        for k, value in enumerate(tf.nest.flatten(part))
+    }
+    np.savez(task["outputs"], **saved)
+
+
+def as_array(tensor):
+    """The tensor as an array that a file of NumPy holds without pickle."""
+    import tensorflow as tf
+
+    if tensor.dtype == tf.string:
+        return tensor.numpy().astype("S")
+    if tensor.dtype.is_floating:
+        return tf.cast(tensor, tf.float64).numpy()
+    return tensor.numpy()
 
 
 if __name__ == "__main__":

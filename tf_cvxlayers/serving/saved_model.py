@@ -2,8 +2,10 @@
 
 import os
 import pathlib
+import re
 import shutil
 import tempfile
+import threading
 from typing import Any, NamedTuple
 
 import keras
@@ -13,7 +15,7 @@ from tf_cvxlayers.errors import ExportError
 from tf_cvxlayers.layers.base import ConeLayer
 from tf_cvxlayers.layers.stated import StatedLayer
 from tf_cvxlayers.serving.comparison import compare
-from tf_cvxlayers.serving.endpoints import call_signature, write
+from tf_cvxlayers.serving.endpoints import call_signature, inlined, write
 from tf_cvxlayers.serving.substitution import (
     Choice,
     cone_layers,
@@ -31,6 +33,9 @@ class Exported(NamedTuple):
         signatures: the names of its signatures.
         engines: by the path of each optimization layer, the engine in the file.
         reasons: why it is not portable, one for each layer that is in the way.
+        compared: whether a new process gave the model's answers. False where there were
+            none: a model that refuses, or has no solution for, all inputs that were
+            drawn, or that answers differently each time. The file was then only loaded.
     """
 
     path: str
@@ -38,6 +43,14 @@ class Exported(NamedTuple):
     signatures: tuple[str, ...]
     engines: dict[str, Engine]
     reasons: tuple[str, ...]
+    compared: bool
+
+
+# The entries of a SavedModel; `assets.extra` is the user's, and stays.
+_OWN = {"saved_model.pb", "fingerprint.pb", "variables", "assets"}
+_KEPT = {"assets.extra"}
+# A model is changed while it is traced.
+_LOCK = threading.RLock()
 
 
 def export(
@@ -62,7 +75,8 @@ def export(
     Args:
         model: a built `keras.Model`, or an optimization layer, which is served as the
             model of this layer alone.
-        path: the folder to write. One that holds a SavedModel is replaced.
+        path: the folder to write, on a local disk. In one that is there already, a
+            SavedModel is replaced, and `assets.extra` is kept.
         portable: True for a file in TensorFlow ops alone, which runs in any process
             that has TensorFlow: Python without this package, the C API, TensorFlow
             Serving. Layers whose engine needs Python are solved by the interior-point
@@ -75,7 +89,8 @@ def export(
 
     Raises:
         ExportError: a layer that cannot be portable, with its cones; a model that is
-            not built; or a file whose answers, in a new process, are not the model's.
+            not built, or calls Python by itself; a folder with something else in it; a
+            file whose answers, in a new process, are not the model's.
 
     Example:
 
@@ -92,6 +107,7 @@ def export(
     ```
     """
     model = _model(model)
+    target = _target(path)
     layers = cone_layers(model)
     ported = [portable_choice(path, layer) for path, layer in layers.items()]
     reasons = tuple(_reason(choice) for choice in ported if choice.objection)
@@ -102,26 +118,30 @@ def export(
     else:
         engines = [layer.engine for layer in layers.values()]
     chosen = list(zip(layers.values(), engines, strict=True))
+    is_same = all(layer.engine == engine for layer, engine in chosen)
     signature = call_signature(model)
-    target = pathlib.Path(path)
-    _require_replaceable(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:
-        written = pathlib.Path(folder) / "model"
-        with substituted(chosen):
-            endpoints = write(model, list(layers.values()), signature, written)
-        name, function = list(endpoints.items())[-1]
-        is_same = all(layer.engine == engine for layer, engine in chosen)
-        compare(function, signature, written, name, portable, is_same)
-        if target.exists():
-            shutil.rmtree(target)
-        written.rename(target)
+        path = pathlib.Path(folder) / "model"
+        with _LOCK, inlined():
+            with substituted(chosen):
+                written = write(model, list(layers.values()), signature, path)
+            if portable and written.has_python:
+                raise ExportError(
+                    "Expected a model in TensorFlow ops alone. Received: model="
+                    f"{model.name!r}, in which something besides the optimization "
+                    f"layers {list(layers)} calls Python, such as tf.py_function or a "
+                    "layer that Keras does not know of. With portable=False it stays."
+                )
+            compared = compare(model, written, signature, path, portable, is_same)
+        _move(path, target)
     return Exported(
         str(target),
         portable,
-        (*endpoints, "serving_default"),
+        (*written.endpoints, "serving_default"),
         dict(zip(layers, engines, strict=True)),
         () if portable else reasons,
+        compared,
     )
 
 
@@ -129,7 +149,17 @@ def _model(model: Any) -> keras.Model:
     """The model, or a model of the layer alone."""
     if isinstance(model, ConeLayer):
         dtype = model.compute_dtype
-        inputs = [keras.Input(of.shape, name=of.name, dtype=dtype) for of in model.fed]
+        if not model.fed:
+            raise ExportError(
+                "Expected a layer with a fed parameter, for a request to give. "
+                f"Received: layer {model.name!r}, with none."
+            )
+        # CVXPY names a parameter without a name by a number of its process.
+        names = [re.sub(r"^param\d+$", "", of.name) or None for of in model.fed]
+        inputs = [
+            keras.Input(of.shape, name=name, dtype=dtype)
+            for of, name in zip(model.fed, names, strict=True)
+        ]
         return keras.Model(inputs, model(*inputs))
     if isinstance(model, StatedLayer) and model.built:
         size = model.input_spec.axes[-1]
@@ -163,13 +193,33 @@ def _required(choice: Choice) -> Engine:
     return choice.engine
 
 
-def _require_replaceable(target: pathlib.Path) -> None:
-    if target.is_dir() and (
-        (target / "saved_model.pb").exists() or not any(target.iterdir())
-    ):
-        return
-    if target.exists():
+def _target(path: str | os.PathLike[str]) -> pathlib.Path:
+    """The folder, if it may be written."""
+    if "://" in os.fspath(path):
+        raise ExportError(
+            f"Expected a folder on a local disk, to copy from. Received: path={path!r}."
+        )
+    target = pathlib.Path(path).resolve()
+    inside = {item.name for item in target.iterdir()} if target.is_dir() else set()
+    other = sorted(inside - _OWN - _KEPT)
+    if other or (target.exists() and not target.is_dir()):
         raise ExportError(
             "Expected a new folder, an empty one, or one with a SavedModel to replace. "
-            f"Received: path={str(target)!r}, which holds something else."
+            f"Received: path={str(target)!r}, which holds {other[:5] or 'a file'}."
         )
+    return target
+
+
+def _move(path: pathlib.Path, target: pathlib.Path) -> None:
+    """The file at once to its place; or, where there is one, its parts."""
+    if not target.exists():
+        path.rename(target)
+        return
+    for name in sorted(_OWN):
+        old, new = target / name, path / name
+        if old.is_dir():
+            shutil.rmtree(old)
+        else:
+            old.unlink(missing_ok=True)
+        if new.exists():
+            new.rename(old)
