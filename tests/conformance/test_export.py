@@ -389,6 +389,24 @@ def test_python_beside_the_optimization_layers_is_found(tmp_path):
         tf_cvxlayers.export(model, tmp_path / "model", portable=True)
 
 
+def test_without_a_choice_python_beside_the_layers_stays(tmp_path, uncompared):
+    hidden = box(engine="diffcp")
+
+    class Hiding(keras.layers.Layer):
+        """Keras does not see the layer in here."""
+
+        def __init__(self):
+            super().__init__()
+            self.get = lambda: hidden
+
+        def call(self, x):
+            return self.get()(x)
+
+    report = tf_cvxlayers.export(model_of(Hiding()), tmp_path / "model")
+    assert not report.portable
+    assert "a layer that Keras does not know of" in report.reasons[0]
+
+
 @pytest.mark.slow
 def test_what_cannot_be_compared_is_loaded_and_said(tmp_path):
     x, y = cp.Parameter(4, name="x", bounds=[50, 100]), cp.Variable(4, name="y")

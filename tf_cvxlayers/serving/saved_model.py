@@ -113,6 +113,25 @@ def export(
     reasons = tuple(_reason(choice) for choice in ported if choice.objection)
     if portable is None:
         portable = not reasons
+        try:
+            return _export(model, target, ported, reasons, portable)
+        except _CallsPythonError as error:
+            return _export(model, target, ported, (str(error),), False)
+    return _export(model, target, ported, reasons, portable)
+
+
+class _CallsPythonError(ExportError):
+    """There is Python in a model besides its optimization layers."""
+
+
+def _export(
+    model: keras.Model,
+    target: pathlib.Path,
+    ported: list[Choice],
+    reasons: tuple[str, ...],
+    portable: bool,
+) -> Exported:
+    layers = {choice.path: choice.layer for choice in ported}
     if portable:
         engines = [_required(choice) for choice in ported]
     else:
@@ -127,7 +146,7 @@ def export(
             with substituted(chosen):
                 written = write(model, list(layers.values()), signature, path)
             if portable and written.has_python:
-                raise ExportError(
+                raise _CallsPythonError(
                     "Expected a model in TensorFlow ops alone. Received: model="
                     f"{model.name!r}, in which something besides the optimization "
                     f"layers {list(layers)} calls Python, such as tf.py_function or a "
