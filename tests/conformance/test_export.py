@@ -258,6 +258,7 @@ class Twice(keras.Model):
         return second(first(x))
 
 
+@pytest.mark.slow
 def test_a_subclassed_model_is_exported_once_it_was_called(tmp_path, uncompared):
     model = Twice()
     with pytest.raises(ExportError, match="not built"):
@@ -365,6 +366,7 @@ class Traced(keras.Model):
         return self.box(x)
 
 
+@pytest.mark.slow
 def test_a_model_with_graphs_of_its_own_is_what_it_was(tmp_path):
     model, x = Traced(), tf.constant(X * 0.1)
     expected = model(x)
