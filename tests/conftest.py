@@ -35,3 +35,9 @@ def _one_op_at_a_time(request, monkeypatch):
         monkeypatch.setattr(
             Pipeline, "__call__", lambda self, values: self._stages(*values)
         )
+
+
+@pytest.fixture
+def uncompared(monkeypatch):
+    """Exports without the new process, where the file itself is looked at."""
+    monkeypatch.setattr("tf_cvxlayers.serving.saved_model.compare", lambda *_args: True)

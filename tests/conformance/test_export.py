@@ -46,12 +46,6 @@ def operations(path):
     return {node.op for node in nodes}
 
 
-@pytest.fixture
-def uncompared(monkeypatch):
-    """Exports without the new process, where the file itself is looked at."""
-    monkeypatch.setattr("tf_cvxlayers.serving.saved_model.compare", lambda *_args: True)
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A model that was trained on the diffcp engine, and its portable file."""

@@ -19,12 +19,6 @@ SOURCE = pathlib.Path(__file__).parents[1] / "serving" / "predict.c"
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def uncompared(monkeypatch):
-    """Exports without a process for each: here one looks at all files."""
-    monkeypatch.setattr("tf_cvxlayers.serving.saved_model.compare", lambda *_args: True)
-
-
 _ELSEWHERE = """
 import pathlib
 import sys

@@ -162,11 +162,9 @@ def _called(
         for array, spec in zip(arrays, specs, strict=True)
     ]
     found = function(*tf.nest.pack_sequence_as(signature, flat))
-    named = found if isinstance(found, dict) else {"": found}
     return {
-        f"{name}/{k}": (fresh_process.as_array(value), _rounding(value.dtype))
-        for name, part in named.items()
-        for k, value in enumerate(map(tf.convert_to_tensor, tf.nest.flatten(part)))
+        name: (fresh_process.as_array(value), _rounding(value.dtype))
+        for name, value in fresh_process.flat_by_name(found).items()
     }
 
 

@@ -36,13 +36,20 @@ def main() -> None:
         for array, spec in zip(arrays, specs, strict=True)
     ]
     found = endpoint(*tf.nest.pack_sequence_as(arguments, flat))
-    named = found if isinstance(found, dict) else {"": found}
-    saved = {
-        f"{name}/{k}": as_array(value)
+    saved = {name: as_array(value) for name, value in flat_by_name(found).items()}
+    np.savez(task["outputs"], **saved)
+
+
+def flat_by_name(outputs):
+    """The tensors of nested outputs; the name of one begins with that of its output."""
+    import tensorflow as tf
+
+    named = outputs if isinstance(outputs, dict) else {"": outputs}
+    return {
+        f"{name}/{k}": tf.convert_to_tensor(value)
         for name, part in named.items()
         for k, value in enumerate(tf.nest.flatten(part))
     }
-    np.savez(task["outputs"], **saved)
 
 
 def as_array(tensor):

@@ -112,9 +112,8 @@ def export(
     ported = [portable_choice(path, layer) for path, layer in layers.items()]
     reasons = tuple(_reason(choice) for choice in ported if choice.objection)
     if portable is None:
-        portable = not reasons
         try:
-            return _export(model, target, ported, reasons, portable)
+            return _export(model, target, ported, reasons, not reasons)
         except _CallsPythonError as error:
             return _export(model, target, ported, (str(error),), False)
     return _export(model, target, ported, reasons, portable)
