@@ -71,14 +71,15 @@ def test_dense_blocks_are_recognized():
     assert blocks_of(SEQUENCES["disorder"], zeros, [M * N]) is None
 
 
+@pytest.mark.parametrize("is_known", [False, True], ids=["unknown", "known"])
 @pytest.mark.parametrize("batch", [0, 1, 2, 63, 64, 65, 130])
-def test_a_batch_in_chunks_is_the_batch(batch):
+def test_a_batch_in_chunks_is_the_batch(batch, is_known):
     x = tf.constant(np.random.default_rng(0).normal(size=(batch, 4)))
     shared = tf.constant([[1.0, 2.0, 3.0, 4.0]], tf.float64)
 
     @tf.function(
         input_signature=[
-            tf.TensorSpec([None, 4], tf.float64),
+            tf.TensorSpec([batch if is_known else None, 4], tf.float64),
             tf.TensorSpec([1, 4], tf.float64),
         ]
     )

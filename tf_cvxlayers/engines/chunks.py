@@ -42,7 +42,8 @@ def in_chunks(
     small = known is not None and known < _TWO and 8 * known * numbers <= _SMALL
     if small or compiled_by_xla() or tf.executing_eagerly():
         return list(function(*tensors))
-    batch = next(tf.shape(t)[0] for t in tensors if t.shape[0] != 1)
+    sizes = (tf.shape(t)[0] for t in tensors if t.shape[0] != 1)
+    batch = next(sizes, tf.constant(1))
     count = tf.maximum((batch + most - 1) // most, tf.where(batch < _TWO, 1, 2))
     size = (batch + count - 1) // count
 
