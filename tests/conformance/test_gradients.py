@@ -177,3 +177,11 @@ def test_gradients_of_a_repeated_constraint_are_those_without_it():
     _, (gradient,) = outputs_and_gradients(layer, [np.asarray(value)])
     weights = np.cos([1.0, 2.0])
     np.testing.assert_allclose(gradient[0], weights - weights.mean(), atol=1e-9)
+
+
+@pytest.mark.parametrize("near,agrees", [(1e-6, True), (0.0, False)])
+def test_a_kink_within_the_step_is_not_an_error(near, agrees):
+    x, y = cp.Parameter(2, name="x"), cp.Variable(2, name="y", nonneg=True)
+    layer = CvxpyLayer(cp.Problem(cp.Minimize(cp.sum_squares(y - x))), x, y)
+    report = layer.check_gradients(np.array([[near, 1.0]]))
+    assert (report.max_relative_error <= 1e-6) == agrees, report

@@ -8,6 +8,10 @@ import tensorflow as tf
 from tf_cvxlayers.functional import Pipeline
 from tf_cvxlayers.program import ParameterSpec
 
+# Where a difference disagrees by more than this, shorter steps are tried as well.
+_AGREES = 1e-6
+_SHORTER = (1.0, 0.1, 0.01)
+
 
 class GradientReport(NamedTuple):
     """How far gradients are from central differences.
@@ -17,7 +21,9 @@ class GradientReport(NamedTuple):
         errors: float64 `[directions]`: `|g - d| / max(|g|, |d|, floor)`, for the
             directional derivatives by gradient, `g`, and by differences, `d`, of a
             random weighting of all outputs. The floor is a millionth of the length of
-            the gradient, so that a derivative that is zero counts as such.
+            the gradient, so that a derivative that is zero counts as such. A kink
+            within the step spoils a difference: where they disagree, it is taken with a
+            tenth and a hundredth of the step too, and the least error counts.
     """
 
     max_relative_error: float
@@ -65,13 +71,18 @@ def check_gradients(
             pairs = zip(values, ways, strict=True)
             return float(weighted([value + length * way for value, way in pairs]))
 
-        difference = (moved(step) - moved(-step)) / (2.0 * step)
         product = sum(
             float(tf.reduce_sum(gradient * way))
             for gradient, way in zip(gradients, ways, strict=True)
         )
-        scale = max(abs(difference), abs(product), floor)
-        errors.append(abs(difference - product) / scale)
+        error = np.inf
+        for length in (step * factor for factor in _SHORTER):
+            difference = (moved(length) - moved(-length)) / (2.0 * length)
+            scale = max(abs(difference), abs(product), floor)
+            error = min(error, abs(difference - product) / scale)
+            if error <= _AGREES:
+                break
+        errors.append(error)
     return GradientReport(max(errors, default=0.0), np.array(errors))
 
 
