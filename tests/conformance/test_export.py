@@ -20,7 +20,6 @@ import tf_cvxlayers
 from tf_cvxlayers import CvxpyLayer, layers
 from tf_cvxlayers.engines import Diffcp, InteriorPoint
 from tf_cvxlayers.errors import ExportError
-from tf_cvxlayers.serving import comparison
 
 HERE = pathlib.Path(__file__).parent
 X = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
@@ -115,18 +114,6 @@ def softmax(**options):
     x, y = cp.Parameter(4, name="x"), cp.Variable(4, name="y")
     objective = cp.Minimize(-x @ y - cp.sum(cp.entr(y)))
     return CvxpyLayer(cp.Problem(objective, [cp.sum(y) == 1]), x, y, **options)
-
-
-def test_a_layer_that_cannot_be_portable_is_named_with_its_cones(tmp_path):
-    model = model_of(box(name="box"), softmax(name="softmax"))
-    with pytest.raises(ExportError) as caught:
-        tf_cvxlayers.export(model, tmp_path / "softmax", portable=True)
-    text = str(caught.value)
-    assert "/softmax'" in text
-    assert "4 exponential cones" in text
-    assert "/box'" not in text
-    assert "portable=False" in text
-    assert not (tmp_path / "softmax").exists()
 
 
 _LOAD = """
@@ -282,154 +269,8 @@ def test_a_layer_alone_is_served_by_the_names_of_its_parameters(tmp_path, uncomp
     np.testing.assert_allclose(loaded.serve(X), ready(X), atol=1e-6)
 
 
-@pytest.mark.parametrize("given", ["model", keras.layers.Dense(1), layers.Sparsemax()])
-def test_what_is_no_model_is_refused(tmp_path, given):
-    with pytest.raises(ExportError, match=r"Expected a built keras\.Model"):
-        tf_cvxlayers.export(given, tmp_path / "model")
-
-
-def test_nothing_but_a_file_of_this_kind_is_replaced(tmp_path, monkeypatch, uncompared):
-    model = model_of(box())
-    (tmp_path / "mine.txt").write_text("keep me")
-    with pytest.raises(ExportError, match=r"holds \['mine.txt'\]"):
-        tf_cvxlayers.export(model, tmp_path)
-    assert (tmp_path / "mine.txt").read_text() == "keep me"
-    with pytest.raises(ExportError, match="on a local disk"):
-        tf_cvxlayers.export(model, "gs://bucket/model")
-    (tmp_path / "empty").mkdir()
-    monkeypatch.chdir(tmp_path / "empty")
-    tf_cvxlayers.export(model, ".")
-    pathlib.Path("assets.extra").mkdir()
-    pathlib.Path("assets.extra/warm").write_text("up")
-    assert tf_cvxlayers.export(model, ".").path == str(tmp_path / "empty")
-    assert pathlib.Path("assets.extra/warm").read_text() == "up"
-    tf.saved_model.load(".")
-    assert {path.name for path in tmp_path.iterdir()} == {"mine.txt", "empty"}
-
-
-@pytest.mark.slow
-def test_an_engine_that_finds_another_solution_is_no_stand_in(tmp_path):
-    # Every y of the simplex is a solution; each engine finds one of its own.
-    x, y = cp.Parameter(4, name="x"), cp.Variable(4, name="y")
-    problem = cp.Problem(cp.Minimize(cp.sum(y)), [cp.sum(y) == 1, y >= 0, y <= 1 + x])
-    layer = CvxpyLayer(problem, x, y, engine=Diffcp(solver="ecos"), on_failure="nan")
-    with pytest.raises(ExportError, match="Where a problem has many solutions"):
-        tf_cvxlayers.export(model_of(layer), tmp_path / "model")
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_an_export_is_quiet(tmp_path, capfd, caplog, uncompared):
     tf_cvxlayers.export(model_of(box()), tmp_path / "model")
     captured = capfd.readouterr()
     assert (captured.out, caplog.text) == ("", "")
     assert "Assets written" not in captured.err
-
-
-@pytest.mark.parametrize(
-    ("found", "expected", "difference"),
-    [
-        (np.array([1.0, np.nan]), np.array([1.0, np.nan]), 0.0),
-        (np.array([1.0, 2.0]), np.array([1.0, np.nan]), np.inf),
-        (np.array([1.0, 200.5]), np.array([1.0, 200.0]), 0.0025),
-        (np.array([[1.0]]), np.array([1.0]), np.inf),
-        (np.int32([0, 4]), np.int32([1, 4]), np.inf),
-        (np.array(["a"]), np.array(["b"]), np.inf),
-    ],
-)
-def test_answers_are_compared_where_there_are_some(found, expected, difference):
-    assert comparison._difference(found, expected) == pytest.approx(difference)
-
-
-def test_statuses_of_two_engines_may_differ_but_not_whether_there_is_a_solution():
-    found, good, bad = np.int32([[0, 4], [1, 2], [0, 0]])
-    assert comparison._difference(found, good, is_status=True) == 0.0
-    assert comparison._difference(found, bad, is_status=True) == np.inf
-
-
-class Traced(keras.Model):
-    """A model with a graph of its own, a counter, and noise."""
-
-    def __init__(self):
-        super().__init__()
-        self.box = box(engine="diffcp")
-        self.calls = self.add_weight(shape=(), initializer="zeros", trainable=False)
-
-    @tf.function
-    def call(self, x):
-        self.calls.assign_add(1.0)
-        return self.box(x)
-
-
-@pytest.mark.slow
-def test_a_model_with_graphs_of_its_own_is_what_it_was(tmp_path):
-    model, x = Traced(), tf.constant(X * 0.1)
-    expected = model(x)
-    report = tf_cvxlayers.export(model, tmp_path / "model", portable=True)
-    assert report.compared
-    assert "status" in report.signatures
-    assert model.calls.numpy() == 1.0
-    # Neither the old graph nor a new one has another engine than it had.
-    graph = tf.function(model).get_concrete_function(tf.TensorSpec([5, 4])).graph
-    functions = graph.as_graph_def().library.function
-    assert any("PyFunc" in node.op for f in functions for node in f.node_def)
-    np.testing.assert_array_equal(model(x), expected)
-
-
-def test_python_beside_the_optimization_layers_is_found(tmp_path):
-    class Elsewhere(keras.layers.Layer):
-        def call(self, x):
-            return tf.ensure_shape(tf.numpy_function(np.sin, [x], tf.float32), x.shape)
-
-    model = model_of(box(), Elsewhere())
-    with pytest.raises(ExportError, match="something besides the optimization layers"):
-        tf_cvxlayers.export(model, tmp_path / "model", portable=True)
-
-
-def test_without_a_choice_python_beside_the_layers_stays(tmp_path, uncompared):
-    hidden = box(engine="diffcp")
-
-    class Hiding(keras.layers.Layer):
-        """Keras does not see the layer in here."""
-
-        def __init__(self):
-            super().__init__()
-            self.get = lambda: hidden
-
-        def call(self, x):
-            return self.get()(x)
-
-    report = tf_cvxlayers.export(model_of(Hiding()), tmp_path / "model")
-    assert not report.portable
-    assert "a layer that Keras does not know of" in report.reasons[0]
-
-
-@pytest.mark.slow
-def test_what_cannot_be_compared_is_loaded_and_said(tmp_path):
-    x, y = cp.Parameter(4, name="x", bounds=[50, 100]), cp.Variable(4, name="y")
-    problem = cp.Problem(cp.Minimize(cp.sum_squares(y - x)), [cp.sum(y) == 1])
-    model = model_of(CvxpyLayer(problem, x, y))
-    assert not tf_cvxlayers.export(model, tmp_path / "never").compared
-    noisy = model_of(
-        box(), keras.layers.Lambda(lambda y: y + keras.random.normal((4,)))
-    )
-    assert not tf_cvxlayers.export(noisy, tmp_path / "noisy").compared
-
-
-class Label(keras.layers.Layer):
-    """The place of the largest, in words."""
-
-    def call(self, y):
-        return tf.strings.as_string(tf.argmax(y, axis=-1))
-
-    def compute_output_spec(self, y):
-        return keras.KerasTensor(y.shape[:-1], dtype="string")
-
-
-@pytest.mark.slow
-def test_other_dtypes_and_unknown_sizes_are_compared(tmp_path):
-    images = keras.Input((None, None, 1))
-    hidden = keras.layers.Conv2D(4, 5, dtype="mixed_bfloat16")(images)
-    y = box(dtype="mixed_bfloat16")(keras.layers.GlobalAveragePooling2D()(hidden))
-    label = Label()(y)
-    model = keras.Model(images, {"y": y, "label": label})
-    assert tf_cvxlayers.export(model, tmp_path / "model").compared

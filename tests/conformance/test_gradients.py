@@ -179,7 +179,7 @@ def test_gradients_of_a_repeated_constraint_are_those_without_it():
     np.testing.assert_allclose(gradient[0], weights - weights.mean(), atol=1e-9)
 
 
-@pytest.mark.parametrize("near,agrees", [(1e-6, True), (0.0, False)])
+@pytest.mark.parametrize(("near", "agrees"), [(1e-6, True), (0.0, False)])
 def test_a_kink_within_the_step_is_not_an_error(near, agrees):
     x, y = cp.Parameter(2, name="x"), cp.Variable(2, name="y", nonneg=True)
     layer = CvxpyLayer(cp.Problem(cp.Minimize(cp.sum_squares(y - x))), x, y)

@@ -135,8 +135,8 @@ class ConeLayer(keras.layers.Layer):
         Args:
             *parameters: as in a call; taken to float64.
             directions: how many random directions of all parameters, fed and learned.
-            step: of the differences, relative to the size of each parameter; a hundredth
-                of it where a kink is near.
+            step: of the differences, relative to the size of each parameter; down to a
+                hundredth of it where a kink is near.
 
         Returns:
             The relative error in each direction, and the largest. At a kink, where the
