@@ -10,6 +10,14 @@ from tests.problems import BY_NAME, each_kind
 
 PFOR = pytest.mark.parametrize("pfor", [True, False], ids=["pfor", "while_loop"])
 MODES = pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
+# For these TensorFlow differentiates whole graphs twice, which takes twenty seconds.
+SLOW_IN_GRAPHS = pytest.mark.parametrize(
+    "graph",
+    [
+        pytest.param(False, id="eager"),
+        pytest.param(True, id="graph", marks=pytest.mark.slow),
+    ],
+)
 
 
 def _compiled(function, graph):
@@ -32,7 +40,7 @@ def _differences(layer, values, element, step=1e-6):
 
 
 @PFOR
-@MODES
+@SLOW_IN_GRAPHS
 @pytest.mark.parametrize("name", ["relu", "spectraplex"])
 def test_batch_jacobian_holds_the_jacobian_of_each_element(name, pfor, graph):
     case = BY_NAME[name]
@@ -104,7 +112,7 @@ def test_a_second_derivative_is_refused_though_another_path_has_one(graph):
         _compiled(twice, graph)()
 
 
-@MODES
+@SLOW_IN_GRAPHS
 def test_a_second_derivative_in_another_input_is_refused(graph):
     layer = BY_NAME["relu"].layer()
     x, W, b = (tf.constant(value) for value in BY_NAME["relu"].values(2))
