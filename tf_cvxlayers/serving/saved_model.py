@@ -72,6 +72,9 @@ def export(
     Inputs that Keras has given a running number are called `inputs`, or `inputs_0`,
     `inputs_1`, ... in the signatures.
 
+    While the model is traced, its layers have the engines of the file: no other thread
+    should use it then.
+
     Args:
         model: a built `keras.Model`, or an optimization layer, which is served as the
             model of this layer alone.
