@@ -66,6 +66,12 @@ def test_the_list_has_every_example_and_its_files():
     text = (EXAMPLES / "README.md").read_text("utf-8")
     linked = re.findall(r"\]\(([^)]+)\)", text)
     assert {script.name for script in SCRIPTS} <= set(linked)
-    assert [name for name in linked if not (EXAMPLES / name).exists()] == []
+    headings = re.findall(r"^## (.+)", text, re.MULTILINE)
+    # As GitHub names them.
+    anchors = {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
+    places = {name[1:] for name in linked if name.startswith("#")}
+    assert places == anchors
+    files = [name for name in linked if not name.startswith("#")]
+    assert [name for name in files if not (EXAMPLES / name).exists()] == []
     pictures = {f"pictures/{path.name}" for path in (EXAMPLES / "pictures").iterdir()}
     assert pictures <= set(linked)
