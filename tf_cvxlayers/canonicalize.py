@@ -106,21 +106,22 @@ def _features(
                 sources[new] = (source, logarithm or logarithms)
 
     order = {parameter.id: k for k, parameter in enumerate(parameters)}
-    blocks, features, start = [], [], 0
+    entries, features, start = [], [], 0
     for column_id, column in stuffed.param_id_to_col.items():
         if column_id not in sources:  # the constant, which CVXPY numbers -1
             continue
         source, logarithm = sources[column_id]
-        selection = _independent_entries(identities[source])
-        blocks.append((column, start, selection))
+        selection = _independent_entries(identities[source]).tocoo()
+        row, feature = selection.coords
+        entries.append((selection.data, column + row, start + feature))
         features.append((order[source], logarithm))
         start += selection.shape[1]
-    to_columns = sp.lil_array((stuffed.total_param_size + 1, start + 1))
-    for column, first, selection in blocks:
-        rows, columns = selection.shape
-        to_columns[column : column + rows, first : first + columns] = selection
-    to_columns[stuffed.total_param_size, start] = 1.0
-    return tuple(features), sp.csr_array(to_columns)
+    # The constant is the last on both sides.
+    last = stuffed.total_param_size
+    entries.append(([1.0], [last], [start]))
+    values, rows, columns = map(np.concatenate, zip(*entries, strict=True))
+    shape = (last + 1, start + 1)
+    return tuple(features), sp.csr_array((values, (rows, columns)), shape=shape)
 
 
 def _independent_entries(parameter: cp.Parameter) -> sp.csr_array:

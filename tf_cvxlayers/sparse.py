@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 import tensorflow as tf
 
 from tf_cvxlayers.grids import blocks_of, joined
@@ -176,6 +177,29 @@ class Product:
     right: Pattern
 
     @functools.cached_property
+    def _counted(self) -> sp.csc_array:
+        """The product of matrices of ones: how many terms each entry has.
+
+        Without a list of the terms, of which dense matrices have as many as there are
+        multiplications in their product.
+        """
+        product = _ones(self.left) @ _ones(self.right)
+        product.sort_indices()
+        return product
+
+    @functools.cached_property
+    def pattern(self) -> Pattern:
+        """Where the result has entries."""
+        rows, starts = self._counted.indices, self._counted.indptr
+        columns = np.repeat(np.arange(starts.size - 1), np.diff(starts))
+        return Pattern(rows.astype(np.int64), columns, self._counted.shape)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """How many terms each entry has."""
+        return self._counted.data
+
+    @functools.cached_property
     def _terms(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """For each term: its entry on the left, on the right, and in the result."""
         right_order = self.right.by_row
@@ -187,26 +211,12 @@ class Product:
         right = right_order[np.repeat(first, count) + offset]
         place = self.left.rows[left] + self.left.shape[0] * self.right.columns[right]
         order = np.argsort(place, kind="stable")
-        return left[order], right[order], place[order]
-
-    @functools.cached_property
-    def _places(self) -> tuple[np.ndarray, np.ndarray]:
-        return np.unique(self._terms[2], return_inverse=True)
-
-    @functools.cached_property
-    def pattern(self) -> Pattern:
-        """Where the result has entries."""
-        columns, rows = np.divmod(self._places[0], max(self.left.shape[0], 1))
-        return Pattern(rows, columns, (self.left.shape[0], self.right.shape[1]))
-
-    @property
-    def counts(self) -> np.ndarray:
-        """How many terms each entry has."""
-        return np.bincount(self._places[1], minlength=self._places[0].size)
+        _, entry = np.unique(place[order], return_inverse=True)
+        return left[order], right[order], entry
 
     def __call__(self, left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
         """The values of the result."""
-        terms = self._terms[0].size
+        terms = int(self.counts.sum())
         dense = self.left.shape[0] * self.left.shape[1] * self.right.shape[1]
         if terms >= _MANY_TERMS and dense <= _DENSER * terms:
             # (left right)' = right' left', since values are in column order.
@@ -214,5 +224,11 @@ class Product:
             size = self.pattern.shape[0] * self.pattern.shape[1]
             place = self.pattern.rows + self.pattern.columns * self.pattern.shape[0]
             return take(tf.reshape(full, [-1, size]), place)
-        products = take(left, self._terms[0]) * take(right, self._terms[1])
-        return sum_by_row(products, self._places[1], self.pattern.size)
+        on_left, on_right, entry = self._terms
+        products = take(left, on_left) * take(right, on_right)
+        return sum_by_row(products, entry, self.pattern.size)
+
+
+def _ones(pattern: Pattern) -> sp.csc_array:
+    ones = np.ones(pattern.size, np.int64)
+    return sp.csc_array((ones, (pattern.rows, pattern.columns)), shape=pattern.shape)

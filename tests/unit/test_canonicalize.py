@@ -1,5 +1,6 @@
 """The maps of a cone program give the numbers that CVXPY computes for itself."""
 
+import tracemalloc
 import warnings
 
 import cvxpy as cp
@@ -9,6 +10,7 @@ import scipy.sparse as sp
 
 from tests import oracles
 from tests.problems import BY_NAME, Statement, every_case
+from tf_cvxlayers import CvxpyLayer
 from tf_cvxlayers.affine import computed, problem_data
 from tf_cvxlayers.canonicalize import canonicalize
 from tf_cvxlayers.program import ConeSolution
@@ -139,7 +141,6 @@ def test_the_duals_of_eliminated_rows_are_those_of_cvxpy():
     problem = cp.Problem(
         cp.Minimize(cp.sum_squares(z - copy @ x - b)), [z >= 0, copied]
     )
-    from tf_cvxlayers import CvxpyLayer
 
     wanted = [copy, copied.dual_variables[0], z]
     layer = CvxpyLayer(problem, [x, W, b], wanted, dtype="float64")
@@ -161,3 +162,20 @@ def test_parameters_with_the_same_name_are_kept_apart():
     _assert_same_numbers(
         Statement(problem, [b, a], [x]), [np.array([1.0, 2.0]), np.array([3.0, 4.0])]
     )
+
+
+@pytest.mark.parametrize("objective", [False, True], ids=["constraint", "objective"])
+def test_what_a_matrix_takes_is_not_its_square(objective):
+    # The map of 10^4 numbers to 10^4 numbers, dense, takes 800 MB; the list of the
+    # terms of A'A 70.
+    x, y = cp.Parameter(100, name="x"), cp.Variable(100, name="y")
+    A = cp.Parameter((100, 100), name="A")
+    misfit = cp.sum_squares(A @ y - x if objective else y - x)
+    problem = cp.Problem(cp.Minimize(misfit), [y >= 0] if objective else [A @ y <= 1])
+    tracemalloc.start()
+    try:
+        CvxpyLayer(problem, [x, A], y)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 30e6, most
