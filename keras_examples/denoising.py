@@ -41,6 +41,7 @@ from tf_cvxlayers import layers
 EXAMPLES = pathlib.Path(__file__).resolve().parent
 LENGTH, NOISE, BATCH, RATE = 100, 10.0, 150, 1e-4
 PIECES, HEIGHTS = (1, 10), (10, 100)
+FIRST_DIFFERENCES = np.diff(np.eye(LENGTH), axis=0)
 # Of the paper, on its own draw: mean squared error on training and test signals.
 PUBLISHED = {"fixed": (16.3, 16.5), "program": (13.8, 14.4)}
 
@@ -87,7 +88,7 @@ def error(model, x, y):
 
 
 def best_fixed(train, test, weights):
-    """Return the best weight on the training signals, and both errors with it."""
+    """Return the model with the best weight on the training signals, and its errors."""
     model = network(1.0)
     errors = {}
     for weight in rich.progress.track(weights, "fixed weights", console=console):
@@ -95,7 +96,7 @@ def best_fixed(train, test, weights):
         errors[weight] = error(model, *train)
     best = min(errors, key=errors.get)
     model.layers[0].weight.assign([best])
-    return best, errors[best], error(model, *test)
+    return model, errors[best], error(model, *test)
 
 
 """
@@ -137,7 +138,7 @@ takes a tenth off the error.
 
 def program(weight):
     """Return the program that starts at total variation, compiled."""
-    D, eye = np.diff(np.eye(LENGTH), axis=0), np.eye(LENGTH - 1)
+    D, eye = FIRST_DIFFERENCES, np.eye(LENGTH - 1)
     zeros, ones = np.zeros(LENGTH), np.ones(LENGTH - 1)
     layer = layers.QuadraticProgram(
         2 * LENGTH - 1,
@@ -170,8 +171,7 @@ def plot(models, histories, fixed, test, path):
     axes[0].xaxis.get_major_locator().set_params(integer=True)
     axes[0].set_ylabel("mean squared error")
     axes[0].legend(frameon=False, fontsize="small")
-    D = models["learned D"].layers[0].D.numpy()
-    change = D - np.diff(np.eye(LENGTH), axis=0)
+    change = models["learned D"].layers[0].D.numpy() - FIRST_DIFFERENCES
     limit = np.abs(change).max()
     image = axes[1].imshow(change, cmap="RdBu", vmin=-limit, vmax=limit)
     axes[1].set_title("learned D, less first differences")
@@ -217,15 +217,15 @@ def main():
     train, test = (x[:count], y[:count]), (x[9000:], y[9000:])
     if arguments.quick:
         test = tuple(part[:300] for part in test)
-    weight, fixed_train, fixed = best_fixed(train, test, weights)
+    best, fixed_train, fixed = best_fixed(train, test, weights)
+    weight = float(best.layers[0].weight[0])
     console.print(
         f"fixed differences, weight {weight:g}: {fixed_train:.3f} train, {fixed:.3f} "
         f"test (the paper, on its own draw: {PUBLISHED['fixed']})"
     )
-    weight = float(weight)
     rate = keras.optimizers.schedules.CosineDecay(RATE, epochs * -(-count // BATCH))
     models = {
-        "fixed": network(weight),
+        "fixed": best,
         "learned D": network(weight, rate),
         "learned program": program(weight),
     }

@@ -8,6 +8,7 @@ import tensorflow as tf
 from tf_cvxlayers.program import ConeData, ConeStructure, Pattern
 from tf_cvxlayers.rows import Rows, Split, all_general
 from tf_cvxlayers.sparse import (
+    batch_of,
     matvec,
     sum_by_row,
     symmetric_matvec,
@@ -69,7 +70,7 @@ class Matrices(NamedTuple):
     def batch(self) -> tf.Tensor:
         """The size of the batch axis of what is not shared by the batch."""
         own = [t for t in (self.q, self.b, *self.P[:2], *self.A[:2]) if t is not None]
-        return next((tf.shape(t)[0] for t in own if t.shape[0] != 1), tf.constant(1))
+        return batch_of(own)
 
 
 class SparseMatrices(NamedTuple):

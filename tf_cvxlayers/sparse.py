@@ -7,7 +7,7 @@ batch, so that its result does not depend, not in the last bit, on its neighbour
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -162,6 +162,12 @@ def summed_like(gradient: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     if values.shape[0] == 1:
         return tf.reduce_sum(gradient, axis=0, keepdims=True)
     return gradient
+
+
+def batch_of(tensors: Iterable[tf.Tensor]) -> tf.Tensor:
+    """The size of the batch axis of tensors that broadcast, known or not."""
+    own = (tf.shape(t)[0] for t in tensors if t.shape[0] != 1)
+    return next(own, tf.constant(1))
 
 
 # A dense product wins when the sparse one has this many terms, and the dense one at

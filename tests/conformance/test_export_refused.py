@@ -86,7 +86,7 @@ def test_statuses_of_two_engines_may_differ_but_not_whether_there_is_a_solution(
 
 
 class Traced(keras.Model):
-    """A model with a graph of its own, a counter, and noise."""
+    """A model with a graph of its own, and a counter."""
 
     def __init__(self):
         super().__init__()

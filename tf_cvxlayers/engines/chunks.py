@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from tf_cvxlayers.engines.base import batch_size
+from tf_cvxlayers.sparse import batch_of
 from tf_cvxlayers.xla import compiled_by_xla
 
 # What the matrices of one chunk may take, and from which batch on there are two.
@@ -38,12 +40,11 @@ def in_chunks(
         numbers: how many there are in the matrices of one element.
     """
     most = max(2, _BYTES // (8 * max(numbers, 1)))
-    known = next((t.shape[0] for t in tensors if t.shape[0] != 1), 1)
+    known = batch_size(tensors)
     small = known is not None and known < _TWO and 8 * known * numbers <= _SMALL
     if small or compiled_by_xla() or tf.executing_eagerly():
         return list(function(*tensors))
-    sizes = (tf.shape(t)[0] for t in tensors if t.shape[0] != 1)
-    batch = next(sizes, tf.constant(1))
+    batch = batch_of(tensors)
     count = tf.maximum((batch + most - 1) // most, tf.where(batch < _TWO, 1, 2))
     size = (batch + count - 1) // count
 

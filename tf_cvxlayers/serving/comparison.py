@@ -65,7 +65,7 @@ def compare(
         return False
     with np.load(outputs, allow_pickle=False) as archive:
         found = {key: archive[key] for key in archive.files}
-    allowed = max(_OTHER if not is_same else _SAME, *(o[1] for o in expected.values()))
+    allowed = max(_SAME if is_same else _OTHER, *(o[1] for o in expected.values()))
     worst = max(
         (
             _difference(found.get(key), array, key.split("/")[0] in written.statuses)
