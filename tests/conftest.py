@@ -10,7 +10,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from tf_cvxlayers.functional import Pipeline
+from tf_cvxlayers.pipeline.pipeline import Pipeline
 
 # Graphs are millions of small objects; looking through them for garbage again and again
 # would take most of the time.

@@ -63,12 +63,6 @@ _ADVICE = {
 class CvxLayersError(Exception):
     """The base of every exception of the package."""
 
-    # Keras rebuilds exceptions that leave a layer from their text alone, which
-    # would lose the attributes; this mark tells it that the text is complete.
-    _keras_call_info_injected = True
-    # And AutoGraph would make a StagingError of one that is raised while tracing.
-    ag_pass_through = True
-
 
 class ProblemError(CvxLayersError, ValueError):
     """A problem that cannot become a layer."""

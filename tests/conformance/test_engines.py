@@ -82,7 +82,7 @@ def _sparse_least_squares(n, **options):
 def test_a_large_sparse_problem_has_the_gradient_of_the_dense_path(
     derivative, monkeypatch
 ):
-    from tf_cvxlayers.engines import diffcp
+    from tf_cvxlayers.engines.diffcp import engine as diffcp
 
     engine = Diffcp(derivative=derivative)
     layer, values = _sparse_least_squares(150, engine=engine)
@@ -97,7 +97,7 @@ def test_a_large_sparse_problem_has_the_gradient_of_the_dense_path(
 
 @pytest.mark.parametrize("name", ["optnet", "ellipsoid", "spectraplex", "softmax"])
 def test_the_sparse_adjoint_agrees_with_the_dense_one_for_every_cone(name, monkeypatch):
-    from tf_cvxlayers.engines import diffcp
+    from tf_cvxlayers.engines.diffcp import engine as diffcp
 
     case = BY_NAME[name]
     expected = outputs_and_gradients(case.layer(), case.values(3))

@@ -5,17 +5,21 @@ import pytest
 import tensorflow as tf
 
 from tests.problems import BY_NAME
-from tf_cvxlayers.affine import computed, problem_data
-from tf_cvxlayers.cones import ConeDims
 from tf_cvxlayers.engines import Diffcp
-from tf_cvxlayers.engines.adjoint import direct_adjoint
-from tf_cvxlayers.engines.kkt import kkt_system
-from tf_cvxlayers.engines.spectrum import block_pattern, derivative_blocks, spectrum
-from tf_cvxlayers.matrices import Matrices, dense_matrices
-from tf_cvxlayers.program import ConeData
-from tf_cvxlayers.rows import all_general
-from tf_cvxlayers.sparse import symmetric_to_dense, to_dense
-from tf_cvxlayers.symmetric import Symmetric
+from tf_cvxlayers.linalg.rows_and_bounds import all_general
+from tf_cvxlayers.linalg.sparse import symmetric_to_dense, to_dense
+from tf_cvxlayers.linalg.symmetric import Symmetric
+from tf_cvxlayers.optimality.adjoint import direct_adjoint
+from tf_cvxlayers.optimality.cones.spectrum import (
+    block_pattern,
+    derivative_blocks,
+    spectrum,
+)
+from tf_cvxlayers.optimality.kkt import kkt_system
+from tf_cvxlayers.optimality.matrices import Matrices, dense_matrices
+from tf_cvxlayers.pipeline.problem_data import computed, problem_data
+from tf_cvxlayers.program.cone_program import ConeData
+from tf_cvxlayers.program.cones import ConeDims
 
 NAMES = ["optnet", "ellipsoid", "maxcut", "softmax", "power_projection"]
 

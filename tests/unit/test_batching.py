@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_cvxlayers.batching import batch_shape, common_batch_shape, flattened
 from tf_cvxlayers.errors import ParameterError
-from tf_cvxlayers.program import ParameterSpec
+from tf_cvxlayers.pipeline.batching import batch_shape, common_batch_shape, flattened
+from tf_cvxlayers.program.cone_program import ParameterSpec
 
 SCALAR, VECTOR, MATRIX = (
     ParameterSpec(name, shape)

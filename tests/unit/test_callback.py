@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_cvxlayers import callback
+from tf_cvxlayers.runtime import callback
 
 TOKEN = "tests/callback/v1"
 

@@ -11,11 +11,11 @@ import scipy.sparse as sp
 from tests import oracles
 from tests.problems import BY_NAME, Statement, every_case
 from tf_cvxlayers import CvxpyLayer
-from tf_cvxlayers.affine import computed, problem_data
-from tf_cvxlayers.canonicalize import canonicalize
-from tf_cvxlayers.program import ConeSolution
-from tf_cvxlayers.recovery import recover
-from tf_cvxlayers.sparse import to_dense
+from tf_cvxlayers.from_cvxpy.canonicalize import canonicalize
+from tf_cvxlayers.linalg.sparse import to_dense
+from tf_cvxlayers.pipeline.problem_data import computed, problem_data
+from tf_cvxlayers.pipeline.recovery import recover
+from tf_cvxlayers.program.cone_program import ConeSolution
 
 SHAPES = [(), (1,), (3,), (1, 3), (3, 1), (2, 3), (3, 3)]
 SQUARE = {

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_cvxlayers.cones import ConeDims
 from tf_cvxlayers.engines import InteriorPoint
 from tf_cvxlayers.engines.interior_point.cones import SymmetricCone
 from tf_cvxlayers.engines.interior_point.embedding import (
@@ -19,9 +18,10 @@ from tf_cvxlayers.engines.interior_point.embedding import (
 from tf_cvxlayers.engines.interior_point.equilibration import equilibrated
 from tf_cvxlayers.engines.interior_point.null_space import solve_in_null_space
 from tf_cvxlayers.errors import Status
-from tf_cvxlayers.matrices import Matrices
-from tf_cvxlayers.rows import all_general
-from tf_cvxlayers.symmetric import Symmetric
+from tf_cvxlayers.linalg.rows_and_bounds import all_general
+from tf_cvxlayers.linalg.symmetric import Symmetric
+from tf_cvxlayers.optimality.matrices import Matrices
+from tf_cvxlayers.program.cones import ConeDims
 
 CONES = [
     SymmetricCone(4, ()),

@@ -6,10 +6,10 @@ import tensorflow as tf
 
 from tests.problems import BY_NAME
 from tests.unit.test_adjoint import solved
-from tf_cvxlayers import functional
 from tf_cvxlayers.errors import Status
-from tf_cvxlayers.matrices import sparse_matrices
-from tf_cvxlayers.residuals import residuals
+from tf_cvxlayers.optimality.matrices import sparse_matrices
+from tf_cvxlayers.optimality.residuals import residuals
+from tf_cvxlayers.pipeline.solve import judged
 
 
 def _corrupted(solution, part, by=0.1):
@@ -22,7 +22,7 @@ def _residuals(structure, data, solution):
 
 def _judged(structure, data, solution):
     residual = _residuals(structure, data, solution).largest()
-    return functional.judged(solution, residual, 1e-9)
+    return judged(solution, residual, 1e-9)
 
 
 @pytest.mark.parametrize("name", ["optnet", "ellipsoid", "spectraplex", "softmax"])

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests.problems import BY_NAME, every_case
-from tf_cvxlayers.cones import ConeDims
-from tf_cvxlayers.serialization import (
+from tf_cvxlayers.program.cones import ConeDims
+from tf_cvxlayers.program.serialization import (
     from_bytes,
     from_text,
     packed,
@@ -61,7 +61,7 @@ def test_nothing_is_pickled(monkeypatch):
 
 
 def test_another_version_of_the_format_is_refused(monkeypatch):
-    from tf_cvxlayers import serialization
+    from tf_cvxlayers.program import serialization
 
     content = to_bytes(ConeDims(zero=1))
     monkeypatch.setattr(serialization, "_VERSION", 99)

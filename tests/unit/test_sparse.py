@@ -5,8 +5,8 @@ import pytest
 import scipy.sparse as sp
 import tensorflow as tf
 
-from tf_cvxlayers import sparse
-from tf_cvxlayers.program import LinearMap, Pattern
+from tf_cvxlayers.linalg import sparse
+from tf_cvxlayers.linalg.patterns import LinearMap, Pattern
 
 BATCHES = pytest.mark.parametrize("batch", [0, 1, 3])
 DENSITIES = pytest.mark.parametrize("density", [0.0, 0.4, 1.0])

@@ -5,9 +5,13 @@ import pytest
 import tensorflow as tf
 
 from tests import oracles
-from tf_cvxlayers.cones import ConeDims, svec_indices
-from tf_cvxlayers.engines.projections import complementary_pair
-from tf_cvxlayers.engines.spectrum import block_pattern, derivative_blocks, spectrum
+from tf_cvxlayers.optimality.cones.projections import complementary_pair
+from tf_cvxlayers.optimality.cones.spectrum import (
+    block_pattern,
+    derivative_blocks,
+    spectrum,
+)
+from tf_cvxlayers.program.cones import ConeDims, svec_indices
 
 CLOSED = {
     "zero": ConeDims(zero=3),

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_cvxlayers.rows import Rows, Split
-from tf_cvxlayers.subspace import DiagonalFactor, Subspace
-from tf_cvxlayers.symmetric import Symmetric
+from tf_cvxlayers.linalg.rows_and_bounds import Rows, Split
+from tf_cvxlayers.linalg.subspace import DiagonalFactor, Subspace
+from tf_cvxlayers.linalg.symmetric import Symmetric
 
 BATCH, N, P = 3, 6, 2
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tf_cvxlayers.program import ParameterSpec
-from tf_cvxlayers.validation import checked, checks_of, tolerance_of
+from tf_cvxlayers.pipeline.validation import checked, checks_of, tolerance_of
+from tf_cvxlayers.program.cone_program import ParameterSpec
 
 I2 = np.eye(2)
 OFF = np.array([[0.0, 1.0], [0.0, 0.0]])

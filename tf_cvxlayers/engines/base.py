@@ -2,10 +2,9 @@
 
 import abc
 import dataclasses
-from collections.abc import Iterable
 from typing import Any, ClassVar, cast
 
-from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure
+from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
 
 
 class Engine(abc.ABC):
@@ -81,9 +80,3 @@ class Engine(abc.ABC):
     def from_config(cls, config: dict[str, Any]) -> "Engine":
         """The engine with these settings."""
         return cls(**config)
-
-
-def batch_size(arrays: Iterable[Any]) -> int | None:
-    """The batch size of arrays or tensors that broadcast; None where it is unknown."""
-    sizes = [array.shape[0] for array in arrays]
-    return next((size for size in sizes if size != 1), 1)

@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 from tf_cvxlayers.engines.base import Engine
-from tf_cvxlayers.engines.diffcp import Diffcp
+from tf_cvxlayers.engines.diffcp.engine import Diffcp
 from tf_cvxlayers.engines.interior_point import InteriorPoint
 from tf_cvxlayers.errors import ProblemError
-from tf_cvxlayers.program import ConeStructure
+from tf_cvxlayers.program.cone_program import ConeStructure
 
 # In order of preference; the first that accepts the program is taken.
 _CANDIDATES: tuple[Engine, ...] = (

@@ -7,20 +7,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_cvxlayers import functional
-from tf_cvxlayers.batching import common_batch_shape
 from tf_cvxlayers.engines import Diffcp, Engine, InteriorPoint
 from tf_cvxlayers.engines.selection import choose_engine
-from tf_cvxlayers.errors import ParameterError
+from tf_cvxlayers.errors import CvxLayersError, ParameterError
 from tf_cvxlayers.layers.description import describe
 from tf_cvxlayers.layers.gradient_check import GradientReport, check_gradients
-from tf_cvxlayers.layers.learned import Learned, add_learned_weight
-from tf_cvxlayers.program import ConeProgram, ParameterSpec
-from tf_cvxlayers.reduction import plan_reduction
-from tf_cvxlayers.validation import require_solved, require_valid
+from tf_cvxlayers.layers.weights import Learned, add_learned_weight
+from tf_cvxlayers.pipeline import pipeline as functional
+from tf_cvxlayers.pipeline.batching import common_batch_shape
+from tf_cvxlayers.pipeline.reduction.plan import plan_reduction
+from tf_cvxlayers.pipeline.validation import require_solved, require_valid
+from tf_cvxlayers.program.cone_program import ConeProgram, ParameterSpec
+from tf_cvxlayers.runtime.keras_internals import let_pass_through
 
 for _engine in (Diffcp, InteriorPoint):
     keras.saving.register_keras_serializable(package="tf_cvxlayers")(_engine)
+let_pass_through(CvxLayersError)
 
 _ON_FAILURE = ("raise", "nan")
 

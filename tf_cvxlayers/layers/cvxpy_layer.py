@@ -9,15 +9,15 @@ import numpy as np
 from tf_cvxlayers.engines import Engine
 from tf_cvxlayers.errors import ProblemError
 from tf_cvxlayers.layers.base import ConeLayer, engine_config, engine_from_config
-from tf_cvxlayers.layers.learned import (
+from tf_cvxlayers.layers.weights import (
     Learned,
     array_from_text,
     array_to_text,
     constant_array,
     learned_from,
 )
-from tf_cvxlayers.program import ConeProgram
-from tf_cvxlayers.serialization import from_text, to_text
+from tf_cvxlayers.program.cone_program import ConeProgram
+from tf_cvxlayers.program.serialization import from_text, to_text
 
 if TYPE_CHECKING:
     import cvxpy as cp
@@ -157,8 +157,8 @@ def _compiled(
 ) -> tuple[ConeProgram, list[Learned], list[np.ndarray], bool]:
     """The cone program, with its parameters in the order fed, learned, fixed."""
     # Imported here, so that a saved layer is loaded without CVXPY.
-    from tf_cvxlayers.canonicalize import canonicalize
-    from tf_cvxlayers.diagnosis import check_parameters, check_variables
+    from tf_cvxlayers.from_cvxpy.canonicalize import canonicalize
+    from tf_cvxlayers.from_cvxpy.diagnosis import check_parameters, check_variables
 
     learned, fixed = _roles("learned", learned), _roles("fixed", fixed)
     single = not isinstance(variables, list | tuple)

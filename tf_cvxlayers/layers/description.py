@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tf_cvxlayers.program import ConeStructure, ParameterSpec, Pattern
+from tf_cvxlayers.linalg.patterns import Pattern
+from tf_cvxlayers.program.cone_program import ConeStructure, ParameterSpec
 
 if TYPE_CHECKING:
     from tf_cvxlayers.layers.base import ConeLayer

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_cvxlayers.functional import Pipeline
-from tf_cvxlayers.program import ParameterSpec
+from tf_cvxlayers.pipeline.pipeline import Pipeline
+from tf_cvxlayers.program.cone_program import ParameterSpec
 
 # Where a difference disagrees by more than this, shorter steps are tried as well.
 _AGREES = 1e-6

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
-from keras.src.export.export_utils import get_input_signature
 
 from tf_cvxlayers.errors import ExportError
 from tf_cvxlayers.layers.base import ConeLayer
+from tf_cvxlayers.runtime.keras_internals import input_signature
 from tf_cvxlayers.serving.substitution import watched
 
 SERVE, STATUS = "serve", "status"
@@ -21,7 +21,7 @@ def call_signature(model: keras.Model) -> list[Any]:
     """The arguments of a call as nested `tf.TensorSpec`, with names that stay the same
     from one process to the next."""
     try:
-        signature = get_input_signature(model)
+        signature = input_signature(model)
     except ValueError as error:
         raise ExportError(
             "Expected a model whose input shapes are known. Received: "

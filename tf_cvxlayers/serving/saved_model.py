@@ -13,7 +13,7 @@ import keras
 from tf_cvxlayers.engines import Engine
 from tf_cvxlayers.errors import ExportError
 from tf_cvxlayers.layers.base import ConeLayer
-from tf_cvxlayers.layers.stated import StatedLayer
+from tf_cvxlayers.layers.problem_layer import StatedLayer
 from tf_cvxlayers.serving.comparison import compare
 from tf_cvxlayers.serving.endpoints import call_signature, inlined, write
 from tf_cvxlayers.serving.substitution import (

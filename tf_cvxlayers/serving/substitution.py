@@ -15,8 +15,9 @@ import tensorflow as tf
 
 from tf_cvxlayers.engines import Engine
 from tf_cvxlayers.engines.selection import portable_engine
-from tf_cvxlayers.functional import Pipeline, Solved
 from tf_cvxlayers.layers.base import ConeLayer
+from tf_cvxlayers.pipeline.pipeline import Pipeline, Solved
+from tf_cvxlayers.runtime.keras_internals import direct_sublayers
 
 
 class Choice(NamedTuple):
@@ -46,7 +47,7 @@ def cone_layers(model: keras.layers.Layer) -> dict[str, ConeLayer]:
         if isinstance(layer, ConeLayer) and layer not in found.values():
             # Layers beside each other may have one name.
             found[path if path not in found else f"{path} ({len(found)})"] = layer
-        for inner in layer._flatten_layers(include_self=False, recursive=False):
+        for inner in direct_sublayers(layer):
             visit(inner, f"{path}/{inner.name}")
 
     visit(model, model.name)

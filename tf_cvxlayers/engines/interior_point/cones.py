@@ -21,8 +21,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import tensorflow as tf
 
-from tf_cvxlayers.cones import ConeDims
-from tf_cvxlayers.rows import all_general
+from tf_cvxlayers.linalg.rows_and_bounds import all_general
+from tf_cvxlayers.program.cones import ConeDims
 
 
 class Scaling(Protocol):

@@ -29,10 +29,10 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_cvxlayers.engines.interior_point.cones import SymmetricCone
-from tf_cvxlayers.matrices import Matrices
-from tf_cvxlayers.rows import Rows
-from tf_cvxlayers.subspace import DiagonalFactor
-from tf_cvxlayers.symmetric import Factor, Symmetric
+from tf_cvxlayers.linalg.rows_and_bounds import Rows
+from tf_cvxlayers.linalg.subspace import DiagonalFactor
+from tf_cvxlayers.linalg.symmetric import Factor, Symmetric
+from tf_cvxlayers.optimality.matrices import Matrices
 
 # Added to the diagonal, relative to it, with and without refinement; and the least that
 # is added, in the units of an equilibrated program. A singular matrix then has a

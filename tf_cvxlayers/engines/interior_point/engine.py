@@ -6,21 +6,21 @@ from typing import ClassVar
 import numpy as np
 import tensorflow as tf
 
-from tf_cvxlayers import cones
-from tf_cvxlayers.cones import ConeDims
-from tf_cvxlayers.engines.adjoint import direct_adjoint
 from tf_cvxlayers.engines.base import Engine
-from tf_cvxlayers.engines.chunks import in_chunks
 from tf_cvxlayers.engines.interior_point.cones import SymmetricCone
 from tf_cvxlayers.engines.interior_point.embedding import Iterate, Program, Refinement
 from tf_cvxlayers.engines.interior_point.equilibration import equilibrated
 from tf_cvxlayers.engines.interior_point.loop import Verdict, iterated, started
 from tf_cvxlayers.engines.interior_point.null_space import solve_in_null_space
-from tf_cvxlayers.engines.refinement import dense_direction, refined
 from tf_cvxlayers.errors import Status
-from tf_cvxlayers.matrices import Matrices, dense_matrices, fits_dense
-from tf_cvxlayers.program import ConeData, ConeSolution, ConeStructure
-from tf_cvxlayers.rows import all_general
+from tf_cvxlayers.linalg.rows_and_bounds import all_general
+from tf_cvxlayers.optimality.adjoint import direct_adjoint
+from tf_cvxlayers.optimality.matrices import Matrices, dense_matrices, fits_dense
+from tf_cvxlayers.optimality.refinement import dense_direction, refined
+from tf_cvxlayers.program import cones
+from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
+from tf_cvxlayers.program.cones import ConeDims
+from tf_cvxlayers.runtime.chunks import in_chunks
 
 # Newton's method takes over from iterates of this accuracy. Where it does not converge,
 # the iteration goes on to the next one, and last to the tolerance that was asked for.

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_cvxlayers.cones import SECOND_ORDER, ConeDims
-from tf_cvxlayers.matrices import Matrices
+from tf_cvxlayers.optimality.matrices import Matrices
+from tf_cvxlayers.program.cones import SECOND_ORDER, ConeDims
 
 _PASSES = 2
 

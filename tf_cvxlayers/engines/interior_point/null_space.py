@@ -24,15 +24,15 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_cvxlayers.cones import ConeDims
-from tf_cvxlayers.engines.singular_values import SingularValues
 from tf_cvxlayers.errors import Status
-from tf_cvxlayers.matrices import Matrices
-from tf_cvxlayers.rows import Rows, all_general
-from tf_cvxlayers.sparse import take
-from tf_cvxlayers.subspace import Subspace
-from tf_cvxlayers.sums import total
-from tf_cvxlayers.symmetric import Symmetric
+from tf_cvxlayers.linalg.ordered_sums import total
+from tf_cvxlayers.linalg.rows_and_bounds import Rows, all_general
+from tf_cvxlayers.linalg.singular_values import SingularValues
+from tf_cvxlayers.linalg.sparse import take
+from tf_cvxlayers.linalg.subspace import Subspace
+from tf_cvxlayers.linalg.symmetric import Symmetric
+from tf_cvxlayers.optimality.matrices import Matrices
+from tf_cvxlayers.program.cones import ConeDims
 
 # Relative to the largest, what counts as zero in R, and among the singular values.
 _DEPENDENT = 1e-9

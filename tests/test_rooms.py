@@ -1,0 +1,220 @@
+"""The rooms of the house: what may live where, and who may import whom.
+
+`docs/architecture.md` says what each room is for.
+"""
+
+import ast
+import pathlib
+import re
+import sys
+
+import pytest
+
+import tf_cvxlayers
+
+PACKAGE = pathlib.Path(tf_cvxlayers.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# Every module, from the bottom of the house up. A module imports from lines above its
+# own alone. The `__init__` of a folder is named after it.
+ORDER = """
+errors
+
+linalg linalg.patterns linalg.ordered_sums linalg.batch_axis linalg.strided_columns
+linalg.sparse linalg.singular_values linalg.subspace
+linalg.lazy_values linalg.symmetric
+linalg.submatrices linalg.rows_and_bounds
+
+program program.cones
+program.cone_program
+program.serialization
+
+from_cvxpy from_cvxpy.diagnosis
+from_cvxpy.canonicalize
+
+runtime runtime.callback runtime.xla runtime.differentiation runtime.keras_internals
+runtime.chunks
+
+optimality optimality.matrices
+optimality.residuals
+optimality.cones optimality.cones.smooth_cones
+optimality.cones.spectrum
+optimality.cones.projections
+optimality.kkt optimality.sparse_kkt
+optimality.refinement optimality.adjoint
+
+engines.base
+engines.diffcp.solvers
+engines.diffcp.engine
+engines.diffcp
+engines.interior_point.equilibration engines.interior_point.cones
+engines.interior_point.embedding
+engines.interior_point.null_space engines.interior_point.loop
+engines.interior_point.engine
+engines.interior_point
+engines.selection
+engines
+
+pipeline pipeline.validation pipeline.batching pipeline.problem_data pipeline.units
+pipeline.recovery
+pipeline.reduction pipeline.reduction.elimination pipeline.reduction.empty_rows
+pipeline.reduction.plan
+pipeline.solve
+pipeline.pipeline
+
+layers.description layers.gradient_check layers.weights
+layers.base
+layers.cvxpy_layer
+layers.problem_layer
+layers.ready_made layers.ready_made.activations layers.ready_made.simplex
+layers.ready_made.piecewise layers.ready_made.quadratic_program
+layers.ready_made.total_variation layers.ready_made.learned_sets
+layers
+
+serving.fresh_process serving.substitution
+serving.endpoints
+serving.comparison
+serving.saved_model
+serving
+
+convex_networks.patterns
+convex_networks.network
+convex_networks
+
+tf_cvxlayers
+"""
+LEVEL = {
+    name: level
+    for level, line in enumerate(ORDER.splitlines())
+    for name in line.split()
+}
+
+# Where each package that is not part of Python may be imported; everywhere, if nothing
+# is said. A new package needs a line here.
+ALLOWED: dict[str, tuple[str, ...] | None] = {
+    "cvxpy": ("from_cvxpy", "convex_networks", "layers"),
+    "diffcp": ("engines.diffcp.engine",),
+    "keras": ("layers", "serving", "convex_networks", "runtime.keras_internals"),
+    "tensorflow": None,
+    "numpy": None,
+    "scipy": None,
+    "tf_cvxlayers": None,
+}
+# Rooms, and modules, that do without TensorFlow.
+WITHOUT_TENSORFLOW = ("program", "from_cvxpy", "errors", "linalg.patterns")
+# Attributes of TensorFlow's and Keras' objects that are not public.
+PRIVATE = re.compile(r"_py_funcs|_funcs|_flatten_layers|_keras_call_info_injected")
+
+
+def _name(path):
+    """The module's name below the package."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    parts = parts[:-1] if parts[-1] == "__init__" else parts
+    return ".".join(parts) or "tf_cvxlayers"
+
+
+def _is_in(name, rooms):
+    return any(name == room or name.startswith(f"{room}.") for room in rooms)
+
+
+def _is_for_types_only(node):
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def _imports(tree):
+    """The modules that a syntax tree imports when it runs, and the names from each."""
+    for node in ast.iter_child_nodes(tree):
+        if _is_for_types_only(node):
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports name the package in full"
+            yield from ((node.module, alias.name) for alias in node.names)
+        else:
+            yield from _imports(node)
+
+
+def _imported(path):
+    """The modules that a file imports, by their full names."""
+    for module, name in _imports(ast.parse(path.read_text())):
+        below = f"{module}.{name}".partition(".")[2]
+        is_ours = module.partition(".")[0] == "tf_cvxlayers"
+        yield f"tf_cvxlayers.{below}" if is_ours and below in LEVEL else module
+
+
+each_file = pytest.mark.parametrize("path", FILES, ids=_name)
+
+
+def test_every_module_has_one_place():
+    names = ORDER.split()
+    assert sorted(names) == sorted(set(names))
+    with_code = {_name(path) for path in FILES}
+    assert with_code == set(names)
+
+
+@each_file
+def test_imports_point_down(path):
+    own = LEVEL[_name(path)]
+    for module in _imported(path):
+        package, _, below = module.partition(".")
+        if package == "tf_cvxlayers":
+            below = below if below in LEVEL else "tf_cvxlayers"
+            assert LEVEL[below] < own, f"{_name(path)} imports {module}"
+
+
+@each_file
+def test_packages_are_imported_where_they_may_be(path):
+    for module in _imported(path):
+        package = module.partition(".")[0]
+        if package in sys.stdlib_module_names:
+            continue
+        assert package in ALLOWED, f"{_name(path)} imports {module}"
+        rooms = ALLOWED[package]
+        where = rooms is None or _is_in(_name(path), rooms)
+        assert where, f"{_name(path)} imports {module}"
+
+
+def test_the_record_and_the_way_to_it_do_without_tensorflow():
+    for path in FILES:
+        if not _is_in(_name(path), WITHOUT_TENSORFLOW):
+            continue
+        for module in _imported(path):
+            package, _, below = module.partition(".")
+            assert package not in ("tensorflow", "keras"), f"{path} imports {module}"
+            if package == "tf_cvxlayers":
+                assert _is_in(below, WITHOUT_TENSORFLOW), f"{path} imports {module}"
+
+
+def test_private_names_of_tensorflow_and_keras_are_in_one_room():
+    users = set()
+    for path in FILES:
+        text = path.read_text()
+        modules = list(_imported(path))
+        if PRIVATE.search(text) or any(
+            module.startswith(("tensorflow.python", "keras.src")) for module in modules
+        ):
+            users.add(_name(path))
+    assert users
+    assert all(_is_in(name, ["runtime"]) for name in users), users
+
+
+def test_private_modules_are_imported_with_a_way_out():
+    for path in FILES:
+        tree = ast.parse(path.read_text())
+        guarded = {
+            id(inner)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Try)
+            for statement in node.body
+            for inner in ast.walk(statement)
+        }
+        for node in ast.walk(tree):
+            private = isinstance(node, ast.ImportFrom) and node.module.startswith(
+                ("tensorflow.python", "keras.src")
+            )
+            assert not private or id(node) in guarded, f"{path}: {ast.unparse(node)}"
+
+
+def test_no_file_is_longer_than_400_lines():
+    assert [p for p in FILES if len(p.read_text().splitlines()) > 400] == []

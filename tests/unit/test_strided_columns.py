@@ -1,0 +1,97 @@
+"""Columns are taken as blocks of dense matrices where that is what they are."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_cvxlayers.linalg import sparse
+from tf_cvxlayers.linalg.strided_columns import blocks_of
+from tf_cvxlayers.runtime.chunks import in_chunks
+
+M, N = 30, 40
+GRID = np.arange(M * N).reshape(M, N)
+SEQUENCES = {
+    "all": GRID.ravel(),
+    "transposed": GRID.T.ravel(),
+    "block": GRID[3:20, 5:33].ravel(),
+    "transposed block": GRID[3:25, 5:33].T.ravel(),
+    "last rows": GRID[10:, 7:].ravel(),
+    "last rows transposed": GRID[10:, 7:].T.ravel(),
+    "rows of two matrices": np.concatenate([GRID[:18].T, GRID[20:].T], axis=1).ravel(),
+    "block and one number": np.concatenate([GRID[:20].T.ravel(), np.full(50, 7)]),
+    "every third": np.arange(M * N)[::3],
+    "backwards": GRID.ravel()[::-1],
+    "disorder": np.random.default_rng(0).permutation(M * N),
+}
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+@pytest.mark.parametrize("batch", [0, 1, 3])
+def test_columns_are_those_asked_for(name, batch):
+    columns = SEQUENCES[name]
+    values = np.random.default_rng(1).normal(size=(batch, M * N))
+    found = sparse.take(tf.constant(values), columns)
+    np.testing.assert_array_equal(found, values[:, columns])
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_gradients_go_back_where_values_came_from(name):
+    columns = SEQUENCES[name]
+    values = tf.constant(np.random.default_rng(1).normal(size=(2, M * N)))
+    weights = np.random.default_rng(2).normal(size=(2, columns.size))
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        total = tf.reduce_sum(sparse.take(values, columns) * weights)
+    expected = np.zeros((2, M * N))
+    np.add.at(expected, (slice(None), columns), weights)
+    found = tf.convert_to_tensor(tape.gradient(total, values))
+    np.testing.assert_allclose(found, expected, atol=1e-14)
+
+
+@pytest.mark.parametrize("shared", [(), (0,), (0, 1)])
+def test_columns_of_several_tensors_are_those_of_all_side_by_side(shared):
+    rng = np.random.default_rng(0)
+    parts = [rng.normal(size=(1 if k in shared else 3, 600)) for k in range(2)]
+    both = np.concatenate([np.broadcast_to(part, (3, 600)) for part in parts], axis=1)
+    grid = np.arange(1200).reshape(2, 20, 30)
+    for columns in (grid.transpose(2, 0, 1).ravel(), rng.permutation(1200), grid[1].T):
+        columns = columns.ravel()
+        found = sparse.take([tf.constant(part) for part in parts], columns)
+        expected = both[:, columns]
+        np.testing.assert_array_equal(np.broadcast_to(found, expected.shape), expected)
+    needed = sparse.take([tf.constant(part) for part in parts], np.arange(3))
+    assert needed.shape[0] == (1 if 0 in shared else 3)
+
+
+def test_dense_blocks_are_recognized():
+    zeros = np.zeros(M * N, int)
+    for name in ("transposed", "block", "transposed block", "rows of two matrices"):
+        columns = SEQUENCES[name]
+        assert blocks_of(columns, zeros[: columns.size], [M * N]) is not None
+    assert blocks_of(SEQUENCES["disorder"], zeros, [M * N]) is None
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["unknown", "known"])
+@pytest.mark.parametrize("batch", [0, 1, 2, 63, 64, 65, 130])
+def test_a_batch_in_chunks_is_the_batch(batch, is_known):
+    x = tf.constant(np.random.default_rng(0).normal(size=(batch, 4)))
+    shared = tf.constant([[1.0, 2.0, 3.0, 4.0]], tf.float64)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([batch if is_known else None, 4], tf.float64),
+            tf.TensorSpec([1, 4], tf.float64),
+        ]
+    )
+    def chunked(x, shared):
+        specs = [tf.TensorSpec([4], tf.float64), tf.TensorSpec([], tf.float64)]
+        return in_chunks(
+            lambda x, shared: (x * shared, tf.reduce_sum(x, axis=1)),
+            [x, shared],
+            specs,
+            numbers=20_000,
+        )
+
+    product, total = chunked(x, shared)
+    np.testing.assert_array_equal(product, x * shared)
+    np.testing.assert_array_equal(total, tf.reduce_sum(x, axis=1))

@@ -1,0 +1,321 @@
+"""The diffcp engine: a compiled solver for each element, on the thread pool.
+
+Forward, diffcp hands each element to Clarabel, SCS or ECOS (Agrawal et al., 2019);
+backward, the adjoint is our own, since diffcp's takes no quadratic objective, drops
+the verdict of its LSQR, and is wrong for power cones. Nothing passes from forward to
+backward but tensors.
+"""
+
+import copy
+import dataclasses
+import functools
+import importlib.util
+import json
+import warnings
+from typing import Any, ClassVar, cast
+
+import numpy as np
+import scipy.sparse as sp
+import tensorflow as tf
+
+from tf_cvxlayers.engines.base import Engine
+from tf_cvxlayers.engines.diffcp.solvers import (
+    SOLVERS,
+    in_our_order,
+    psd_repair,
+    status_of,
+)
+from tf_cvxlayers.errors import Status
+from tf_cvxlayers.linalg.batch_axis import batch_size
+from tf_cvxlayers.linalg.patterns import Pattern
+from tf_cvxlayers.optimality.adjoint import data_gradient, direct_adjoint
+from tf_cvxlayers.optimality.matrices import dense_matrices, fits_dense, sparse_matrices
+from tf_cvxlayers.optimality.refinement import Direction, dense_direction, refined
+from tf_cvxlayers.optimality.sparse_kkt import Method, sparse_solve
+from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
+from tf_cvxlayers.program.cones import ConeDims
+from tf_cvxlayers.program.serialization import packed, unpacked
+from tf_cvxlayers.runtime import callback
+from tf_cvxlayers.runtime.chunks import in_chunks
+
+_TOKEN = "tf_cvxlayers/diffcp/solve/v1"
+_DIFFCP_WARNING = "Solved/Inaccurate"
+# Below this many entries a solve is shorter than handing it to a thread.
+_SERIAL_ENTRIES = 40
+_DERIVATIVES = ("auto", "direct", "lsqr")
+
+
+@dataclasses.dataclass(frozen=True)
+class Diffcp(Engine):
+    """Solves each element with a compiled solver through diffcp, outside TensorFlow.
+
+    Handles every cone of the package, and needs Python where it runs.
+
+    Args:
+        solver: `"clarabel"` (interior point; the default), `"scs"` (operator splitting;
+            the one that takes power cones), or `"ecos"` where it is installed (no
+            quadratic objectives, no PSD cones).
+        tolerance: the relative accuracy that is asked of the solver.
+        max_iterations: of the solver; None for 200 (interior point) or 100,000 (SCS).
+        threads: how many elements are solved at a time; None for one a core.
+        derivative: `"direct"` factors the adjoint system (dense and batched while it is
+            small, sparse beyond), `"lsqr"` solves it iteratively, `"auto"` is
+            `"direct"`. Singular systems get their least-squares solution either way.
+        solver_options: more settings, in the solver's own words.
+
+    Raises:
+        ValueError: a setting that is not one of these.
+
+    Example:
+
+    ```python
+    engine = tf_cvxlayers.engines.Diffcp(solver="scs", tolerance=1e-8)
+    layer = CvxpyLayer(problem, parameters=[x], variables=y, engine=engine)
+    ```
+    """
+
+    name: ClassVar[str] = "diffcp"
+    portable: ClassVar[bool] = False
+    supports_jit: ClassVar[bool] = False
+
+    solver: str = "clarabel"
+    tolerance: float = 1e-9
+    max_iterations: int | None = None
+    threads: int | None = None
+    derivative: str = "auto"
+    solver_options: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.solver not in SOLVERS:
+            raise ValueError(
+                f"Expected solver to be one of {sorted(SOLVERS)}. "
+                f"Received: solver={self.solver!r}."
+            )
+        if importlib.util.find_spec(self.solver) is None:
+            raise ValueError(
+                f"Expected solver={self.solver!r} to be installed. "
+                f"Received: none; try `pip install {self.solver}`."
+            )
+        if self.derivative not in _DERIVATIVES:
+            raise ValueError(
+                f"Expected derivative to be one of {list(_DERIVATIVES)}. "
+                f"Received: derivative={self.derivative!r}."
+            )
+        counts = {"max_iterations": self.max_iterations, "threads": self.threads}
+        given = {name: count for name, count in counts.items() if count is not None}
+        self.check_settings(self.tolerance, given)
+        if self.solver_options is not None:
+            self._try_options()
+
+    def _try_options(self) -> None:
+        """Solve a program of one variable with the options, to see that they exist."""
+        one = Pattern(np.zeros(1, np.int64), np.zeros(1, np.int64), (1, 1))
+        none = Pattern(np.zeros(0, np.int64), np.zeros(0, np.int64), (1, 1))
+        structure = ConeStructure(none, one, ConeDims(nonnegative=1))
+        number = np.ones(1)
+        try:
+            json.dumps(self.solver_options)
+            solve = _element_solver(self, structure)
+            solve(np.zeros(0), number, -number, number, strict=True)
+        except Exception as error:
+            raise ValueError(
+                f"Expected solver_options to be settings of {self.solver}, with "
+                "numbers or words as values. Received: "
+                f"solver_options={self.solver_options!r}. The solver says: {error}"
+            ) from error
+
+    def __hash__(self) -> int:
+        return hash(json.dumps(self.get_config(), sort_keys=True))
+
+    @property
+    def cones(self) -> frozenset[str]:
+        return SOLVERS[self.solver].cones
+
+    def accepts(self, structure: ConeStructure) -> bool:
+        quadratic = SOLVERS[self.solver].quadratic
+        return super().accepts(structure) and (quadratic or structure.P.size == 0)
+
+    def solve(self, structure: ConeStructure, data: ConeData) -> ConeSolution:
+        settings = json.dumps(self.get_config()).encode()
+        batch = batch_size(data)
+        outputs = callback.call(
+            _TOKEN,
+            [callback.bytes_tensor(part) for part in (*packed(structure), settings)]
+            + [*data],
+            [tf.float64, tf.float64, tf.float64, tf.int32, tf.int32],
+            [
+                (batch, structure.n),
+                (batch, structure.m),
+                (batch, structure.m),
+                (batch,),
+                (batch,),
+            ],
+        )
+        solution, dims = ConeSolution(*outputs), structure.cones
+        if fits_dense(structure):
+            point = in_chunks(
+                lambda *tensors: _refined(structure, tensors[:4], tensors[4:]),
+                [*data, *solution[:3]],
+                [tf.TensorSpec([part.shape[1]], tf.float64) for part in solution[:3]],
+                structure.P.size + structure.A.size,
+            )
+            return solution.at(*point)
+        sparse = sparse_matrices(structure, data)
+        direction = self._sparse_direction(structure, data)
+        return refined(dims, sparse, solution, direction)[0]
+
+    def _sparse_direction(self, structure: ConeStructure, data: ConeData) -> Direction:
+        """The Newton direction by sparse factorization."""
+
+        def direction(pair, F):
+            right = -F[0], tf.zeros_like(F[1]), -F[1]
+            matrices = data.P, -data.A
+            return sparse_solve(
+                structure, matrices, pair, right, Method.FACTOR, self.threads
+            )
+
+        return direction
+
+    def adjoint(
+        self,
+        structure: ConeStructure,
+        data: ConeData,
+        solution: ConeSolution,
+        cotangent: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+    ) -> ConeData:
+        iterative = self.derivative == "lsqr"
+        if not iterative and fits_dense(structure):
+            return direct_adjoint(structure, data, solution, cotangent)
+        gx, gy, gs = cotangent
+        r = sparse_solve(
+            structure,
+            (data.P, data.A),
+            (solution.y, solution.s),
+            (gx, -gs, gy + gs),
+            Method.LSQR if iterative else Method.FACTOR_OR_LSQR,
+            self.threads,
+        )
+        return data_gradient(structure, data, solution, cotangent, r)
+
+
+def _refined(structure: ConeStructure, data, point) -> tuple[tf.Tensor, ...]:
+    """`(x, y, s)`, refined with dense matrices."""
+    dims, dense = structure.cones, dense_matrices(structure, ConeData(*data))
+    x, y, s = point
+    start = ConeSolution(x, y, s, None, None)
+    return refined(dims, dense, start, dense_direction(dims, dense))[0][:3]
+
+
+@functools.lru_cache(maxsize=256)
+def _engine(settings: bytes) -> Diffcp:
+    return Diffcp(**json.loads(settings))
+
+
+def _solve_batch(key, payload, settings, *arrays) -> list[np.ndarray]:
+    """The callback: NumPy arrays in, NumPy arrays out."""
+    structure = unpacked(key, payload)
+    engine = _engine(settings.tobytes())
+    data = ConeData(*arrays)
+    batch = cast(int, batch_size(arrays))
+    n, m = structure.n, structure.m
+    x, y, s = np.zeros((batch, n)), np.zeros((batch, m)), np.zeros((batch, m))
+    status = np.full(batch, Status.NUMERICAL_ERROR, np.int32)
+    iterations = np.zeros(batch, np.int32)
+    solve_one = _element_solver(engine, structure)
+
+    def work(start: int, stop: int) -> None:
+        for k in range(start, stop):
+            element = (array[0 if len(array) == 1 else k] for array in data)
+            status[k], iterations[k], point = solve_one(*element)
+            if point is not None:
+                x[k], y[k], s[k] = point
+
+    small = structure.A.size + structure.P.size < _SERIAL_ENTRIES
+    callback.in_chunks(work, batch, 1 if small else engine.threads)
+    return [x, y, s, status, iterations]
+
+
+def _element_solver(engine: Diffcp, structure: ConeStructure):
+    """A function from one element's `(P, q, A, b)` to status, iterations, point."""
+    from diffcp.cone_program import solve_internal
+
+    # diffcp warns where the status already says it.
+    if not any(f[1] and f[1].match(_DIFFCP_WARNING) for f in warnings.filters):
+        warnings.filterwarnings("ignore", message=_DIFFCP_WARNING)
+    solver = SOLVERS[engine.solver]
+    limit = engine.max_iterations or solver.max_iterations
+    options: dict[str, Any] = dict.fromkeys(solver.tolerances, engine.tolerance)
+    options |= {
+        solver.limit: limit,
+        **dict(solver.fixed),
+        **(engine.solver_options or {}),
+    }
+    dims = structure.cones
+    cone_dict = {
+        "z": dims.zero,
+        "l": dims.nonnegative,
+        "q": list(dims.second_order),
+        "s": list(dims.psd),
+        "ep": dims.exponential,
+    }
+    if dims.power:
+        cone_dict["p"] = list(dims.power)
+
+    P_upper, folding = structure.P.upper
+    A_like, P_like = _template(structure.A), _template(P_upper)
+    repair = psd_repair(dims)
+    permuted = np.any(repair != np.arange(dims.size))
+
+    def solve_one(P, q, A, b, strict=False):
+        if not all(np.isfinite(part).all() for part in (P, q, A, b)):
+            return Status.NUMERICAL_ERROR, 0, None
+        try:
+            result = solve_internal(
+                _filled(A_like, A),
+                b.copy(),
+                q.copy(),
+                cone_dict,
+                solve_method=solver.method,
+                raise_on_error=False,
+                P=_filled(P_like, folding @ P) if structure.P.size else None,
+                **options,
+            )
+            words, count = result["info"]["status"], result["info"]["iter"]
+            point = result["x"], result["y"], result["s"]
+            if permuted:
+                slack = b - _filled(A_like, A) @ result["x"]
+                point = in_our_order(result, slack, repair)
+        except (KeyboardInterrupt, SystemExit, MemoryError, ImportError):
+            raise
+        except BaseException as error:  # a panic in Rust is not an Exception
+            if strict:
+                raise
+            # ECOS reports its verdict as the text of an exception.
+            words, count, point = str(error), 0, None
+        status = status_of(words, count >= limit)
+        if point is None or not all(np.isfinite(part).all() for part in point):
+            if status.has_solution:
+                status = Status.NUMERICAL_ERROR
+            return status, count, None
+        return status, count, point
+
+    return solve_one
+
+
+def _template(pattern: Pattern) -> sp.csc_matrix:
+    parts = (np.zeros(pattern.size), pattern.rows.astype(np.int32), pattern.indptr)
+    return sp.csc_matrix(parts, shape=pattern.shape)
+
+
+def _filled(template: sp.csc_matrix, values: np.ndarray) -> sp.csc_matrix:
+    """A matrix with these values, of its own: solvers may edit what they are given.
+
+    SciPy's constructor would check the same indices again for every element, at half
+    the cost of a small solve.
+    """
+    matrix = copy.copy(template)
+    matrix.data, matrix.indices = values.copy(), template.indices.copy()
+    return matrix
+
+
+callback.register(_TOKEN, _solve_batch)

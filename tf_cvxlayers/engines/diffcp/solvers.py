@@ -1,0 +1,111 @@
+"""What is particular to each compiled solver behind diffcp.
+
+Their cones, their words for tolerances and limits, their verdicts, and the order in
+which they leave the rows of PSD cones.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from tf_cvxlayers.errors import Status
+from tf_cvxlayers.program import cones
+from tf_cvxlayers.program.cones import ConeDims
+
+_COMMON = {
+    cones.ZERO,
+    cones.NONNEGATIVE,
+    cones.SECOND_ORDER,
+    cones.EXPONENTIAL,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Solver:
+    """A solver behind diffcp: its name there, its cones, and its words for settings."""
+
+    method: str
+    cones: frozenset[str]
+    quadratic: bool
+    tolerances: tuple[str, ...]
+    limit: str
+    max_iterations: int
+    fixed: tuple[tuple[str, Any], ...] = ()
+
+
+SOLVERS = {
+    "clarabel": Solver(
+        "Clarabel",
+        frozenset(_COMMON | {cones.PSD}),
+        True,
+        ("tol_gap_abs", "tol_gap_rel", "tol_feas"),
+        "max_iter",
+        200,
+        # Chordal decomposition can report a wrong point as solved; one thread each,
+        # since the batch is what runs in parallel.
+        (("chordal_decomposition_enable", False), ("max_threads", 1)),
+    ),
+    "scs": Solver(
+        "SCS",
+        frozenset(_COMMON | {cones.PSD, cones.POWER}),
+        True,
+        ("eps_abs", "eps_rel"),
+        "max_iters",
+        100_000,
+    ),
+    "ecos": Solver(
+        "ECOS",
+        frozenset(_COMMON),
+        False,
+        ("abstol", "reltol", "feastol"),
+        "max_iters",
+        200,
+    ),
+}
+
+
+def status_of(words: str, at_limit: bool) -> Status:
+    """The verdict behind the words of a solver, as diffcp passes them on."""
+    words = words.lower()
+    for word, status in (
+        ("infeasible", Status.PRIMAL_INFEASIBLE),
+        ("unbounded", Status.DUAL_INFEASIBLE),
+        ("reached", Status.ITERATION_LIMIT),
+        ("inaccurate", Status.INACCURATE),
+        ("solved", Status.SOLVED),
+        ("optimal", Status.SOLVED),
+    ):
+        if word in words:
+            return status
+    return Status.ITERATION_LIMIT if at_limit else Status.NUMERICAL_ERROR
+
+
+def psd_repair(dims: ConeDims) -> np.ndarray:
+    """Where diffcp 1.1.9 leaves each row of Clarabel's `y` and `s`.
+
+    Clarabel packs the upper triangle of a PSD cone by columns. diffcp goes from our
+    packing to that by a permutation, and back by the same one instead of its inverse:
+    for matrices of order 4 and more the rows come back permuted twice.
+    """
+    order, start = np.arange(dims.size), 0
+    for kind, rows, size in dims.blocks:
+        if kind == cones.PSD:
+            i, j, _ = cones.svec_indices(int(size))
+            order[start : start + rows] = start + i * (i + 1) // 2 + j
+        start += rows
+    return order[order]
+
+
+def in_our_order(
+    result: dict[str, Any], slack: np.ndarray, repair: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`x, y, s`, with the rows of PSD cones as they were given.
+
+    Whether they are shows in `s`, which is `slack = b - A x`: so a diffcp that has
+    mended this is not mended twice.
+    """
+    x, y, s = result["x"], result["y"], result["s"]
+    if np.linalg.norm(slack - s[repair]) < np.linalg.norm(slack - s):
+        return x, y[repair], s[repair]
+    return x, y, s

@@ -1,0 +1,323 @@
+"""A CVXPY problem becomes a `ConeProgram`. The only user of CVXPY's internals.
+
+CVXPY rewrites the problem into a cone program whose numbers are affine in its
+parameters (Agrawal et al., "Differentiable convex optimization layers", 2019,
+section 4). What is taken from it: the tensors of that affine map, the order of the
+cones, and how variables and duals are read off a solution. All of it is flattened
+here into constant sparse maps, so that nothing later needs CVXPY.
+"""
+
+import warnings
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+import scipy.sparse as sp
+from cvxpy.reductions.cvx_attr2constr import recover_value_for_leaf
+from cvxpy.reductions.solvers.conic_solvers.scs_conif import SCS
+
+from tf_cvxlayers.errors import ProblemError
+from tf_cvxlayers.from_cvxpy.diagnosis import check_problem
+from tf_cvxlayers.linalg.patterns import LinearMap, Pattern
+from tf_cvxlayers.program.cone_program import (
+    ConeData,
+    ConeProgram,
+    ConeStructure,
+    ParameterSpec,
+    VariableSpec,
+)
+from tf_cvxlayers.program.cones import ConeDims
+
+_SIGNS = ("nonneg", "nonpos", "pos", "neg", "symmetric", "PSD", "NSD", "diag")
+
+
+class _ConeForm(SCS):
+    """CVXPY's target: SCS's order and packing, without its need for a constraint."""
+
+    REQUIRES_CONSTR = False
+
+    def name(self) -> str:
+        return "TF_CVXLAYERS"
+
+
+def canonicalize(
+    problem: cp.Problem,
+    parameters: list[cp.Parameter],
+    variables: list[cp.Variable],
+    gp: bool = False,
+) -> ConeProgram:
+    """The cone program of `problem`, with `parameters` and `variables` in this order.
+
+    Args:
+        problem: a DPP problem; with `gp`, a geometric program.
+        parameters: every parameter of the problem.
+        variables: primal variables of the problem, or dual variables of its
+            constraints.
+        gp: whether the problem is a geometric program.
+
+    Raises:
+        ProblemError: the problem is not convex, not DPP, has integer or complex
+            variables, or a variable is not its own.
+    """
+    check_problem(problem, gp)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            data, chain, inverse = problem.get_problem_data(
+                _ConeForm(), gp=gp, enforce_dpp=True
+            )
+    except (cp.error.SolverError, cp.error.DCPError, ValueError) as error:
+        raise ProblemError(
+            "Expected a problem that CVXPY can turn into a cone program. "
+            f"Received: problem={problem}. CVXPY says: {error}"
+        ) from error
+    stuffed = data["param_prob"]
+    n, m = stuffed.x.size, stuffed.constr_size
+    features, to_columns = _features(parameters, chain, stuffed)
+    structure, maps = _data_maps(stuffed, n, m, to_columns)
+    return ConeProgram(
+        structure=structure,
+        maps=maps,
+        parameters=tuple(_parameter_spec(parameter) for parameter in parameters),
+        features=features,
+        variables=tuple(
+            _variable_spec(variable, problem, chain, inverse, stuffed, m, gp)
+            for variable in variables
+        ),
+    )
+
+
+def _features(
+    parameters, chain, stuffed
+) -> tuple[tuple[tuple[int, bool], ...], sp.csr_array]:
+    """The blocks of features, and the map from features to CVXPY's parameter vector.
+
+    On the way CVXPY replaces a parameter by its logarithm (geometric programs) and by
+    its independent entries (symmetric, diagonal and sparse parameters).
+    """
+    identities = {parameter.id: parameter for parameter in parameters}
+    sources = {parameter.id: (parameter.id, False) for parameter in parameters}
+    for reduction in chain.reductions:
+        logarithms = type(reduction).__name__ == "Dgp2Dcp"
+        for old, renamed in reduction.param_id_map.items():
+            for new in renamed:
+                source, logarithm = sources[old]
+                sources[new] = (source, logarithm or logarithms)
+
+    order = {parameter.id: k for k, parameter in enumerate(parameters)}
+    entries, features, start = [], [], 0
+    for column_id, column in stuffed.param_id_to_col.items():
+        if column_id not in sources:  # the constant, which CVXPY numbers -1
+            continue
+        source, logarithm = sources[column_id]
+        selection = _independent_entries(identities[source]).tocoo()
+        row, feature = selection.coords
+        entries.append((selection.data, column + row, start + feature))
+        features.append((order[source], logarithm))
+        start += selection.shape[1]
+    # The constant is the last on both sides.
+    last = stuffed.total_param_size
+    entries.append(([1.0], [last], [start]))
+    values, rows, columns = map(np.concatenate, zip(*entries, strict=True))
+    shape = (last + 1, start + 1)
+    return tuple(features), sp.csr_array((values, (rows, columns)), shape=shape)
+
+
+def _independent_entries(parameter: cp.Parameter) -> sp.csr_array:
+    """From all entries (C order) to the ones CVXPY keeps.
+
+    A symmetric matrix is read as `(V + V') / 2`, so that the gradient is symmetric too.
+    """
+    attributes = parameter.attributes
+    index = np.arange(parameter.size).reshape(parameter.shape)
+    if any(attributes[name] for name in ("symmetric", "PSD", "NSD")):
+        upper = np.triu_indices(parameter.shape[0])
+        first, second = index[upper], index.T[upper]
+        rows = np.tile(np.arange(first.size), 2)
+        return sp.csr_array(
+            (
+                np.full(rows.size, 0.5),
+                (rows, np.concatenate([first, second])),
+            ),
+            shape=(first.size, parameter.size),
+        )
+    if attributes["diag"]:
+        kept = np.diagonal(index)
+    elif parameter.sparse_idx is not None:
+        kept = index[parameter.sparse_idx]
+    else:
+        kept = index.ravel(order="F")
+    return sp.csr_array(
+        (np.ones(kept.size), (np.arange(kept.size), kept)),
+        shape=(kept.size, parameter.size),
+    )
+
+
+def _data_maps(stuffed, n: int, m: int, to_columns) -> tuple[ConeStructure, ConeData]:
+    """Split CVXPY's tensors into patterns and maps. CVXPY has `A x + b in K`."""
+    Ab = sp.csr_array(stuffed.A) @ to_columns
+    q = sp.csr_array(stuffed.q)[:n] @ to_columns
+    A_pattern, A_map = _on_pattern(-Ab[: m * n], (m, n))
+    if stuffed.P is None:
+        P_map: Any = sp.csr_array((n * n, to_columns.shape[1]))
+    else:
+        P_map = sp.csr_array(stuffed.P) @ to_columns
+    P_pattern, P_map = _on_pattern(P_map, (n, n))
+    dims = stuffed.cone_dims
+    cones = ConeDims(
+        zero=dims.zero,
+        nonnegative=dims.nonneg,
+        second_order=tuple(dims.soc),
+        psd=tuple(dims.psd),
+        exponential=dims.exp,
+        power=tuple(float(exponent) for exponent in dims.p3d),
+    )
+    return ConeStructure(P_pattern, A_pattern, cones), ConeData(
+        P=P_map, q=_linear_map(q), A=A_map, b=_linear_map(Ab[m * n :])
+    )
+
+
+def _on_pattern(tensor, shape: tuple[int, int]) -> tuple[Pattern, LinearMap]:
+    """The entries of a matrix that are not always zero, and their map."""
+    tensor = sp.csr_array(tensor)
+    tensor.eliminate_zeros()
+    entries = np.flatnonzero(np.diff(tensor.indptr))
+    columns, rows = np.divmod(entries.astype(np.int64), max(shape[0], 1))
+    return Pattern(rows, columns, shape), _linear_map(tensor[entries])
+
+
+def _linear_map(matrix) -> LinearMap:
+    matrix = sp.csr_array(matrix)
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    return LinearMap(
+        rows.astype(np.int64),
+        matrix.indices.astype(np.int64),
+        matrix.data.astype(np.float64),
+        (int(matrix.shape[0]), int(matrix.shape[1])),
+    )
+
+
+def _parameter_spec(parameter: cp.Parameter) -> ParameterSpec:
+    attributes = parameter.attributes
+    bounds = attributes["bounds"]
+    if bounds is not None:
+        if any(isinstance(bound, cp.Expression) for bound in bounds):
+            raise ProblemError(
+                "Expected the bounds of a parameter to be numbers. Received: parameter "
+                f"'{parameter.name()}' with bounds={bounds}. Write them as constraints."
+            )
+        bounds = tuple(
+            np.asarray(bound.toarray() if sp.issparse(bound) else bound, np.float64)
+            for bound in bounds
+        )
+    support = None
+    if parameter.sparse_idx is not None:
+        flat = np.arange(parameter.size).reshape(parameter.shape)
+        support = np.sort(flat[parameter.sparse_idx])
+    return ParameterSpec(
+        name=parameter.name(),
+        shape=tuple(parameter.shape),
+        attributes=tuple(name for name in _SIGNS if attributes[name]),
+        bounds=bounds,
+        support=support,
+    )
+
+
+def _variable_spec(variable, problem, chain, inverse, stuffed, m, gp) -> VariableSpec:
+    n = stuffed.x.size
+    if variable.id in {own.id for own in problem.variables()}:
+        recovery = _primal_recovery(variable, chain, stuffed, n + m)
+        return VariableSpec(variable.name(), tuple(variable.shape), recovery, gp)
+    for constraint in problem.constraints:
+        for place, dual in enumerate(constraint.dual_variables):
+            if dual.id == variable.id:
+                if gp:
+                    raise ProblemError(
+                        "Expected primal variables with gp=True: the duals of a "
+                        "geometric program belong to its logarithmic form. Received: "
+                        f"a dual variable of the constraint {constraint}."
+                    )
+                recovery = _dual_recovery(constraint, place, chain, inverse, n, m)
+                name = f"dual_of_{constraint.id}_{place}"
+                return VariableSpec(name, tuple(variable.shape), recovery)
+    raise ProblemError(
+        "Expected variables of the problem, or dual variables of its constraints. "
+        f"Received: variable '{variable.name()}' of shape {variable.shape}, which "
+        "occurs in neither; the problem has "
+        f"{[own.name() for own in problem.variables()]}."
+    )
+
+
+def _primal_recovery(variable, chain, stuffed, length: int) -> LinearMap:
+    """Where the entries of a variable stand in `x`."""
+    inner = variable.id
+    for reduction in chain.reductions:
+        inner = reduction.var_id_map.get(inner, [inner])[0]
+    if inner not in stuffed.var_id_to_col:
+        raise ProblemError(
+            "Expected every returned variable to matter. Received: variable "
+            f"'{variable.name()}', which CVXPY removes from the problem; use it in the "
+            "objective or in a constraint, or do not return it."
+        )
+    column = stuffed.var_id_to_col[inner]
+    kept = stuffed.id_to_var[inner]
+    # Numbers 1, 2, ... go through CVXPY's own unpacking; what comes out says where each
+    # entry is from, and 0 that it is always zero.
+    numbers = np.arange(1.0, kept.size + 1).reshape(kept.shape, order="F")
+    if kept.size == variable.size and not variable._has_dim_reducing_attr:
+        unpacked = numbers.reshape(variable.shape, order="F")
+    else:
+        unpacked = recover_value_for_leaf(variable, numbers, project=False)
+    dense = sp.coo_array(unpacked).toarray() if sp.issparse(unpacked) else unpacked
+    places = np.rint(np.asarray(dense)).astype(np.int64).ravel()
+    rows = np.flatnonzero(places)
+    return LinearMap(
+        rows, column + places[rows] - 1, np.ones(rows.size), (places.size, length)
+    )
+
+
+def _dual_recovery(constraint, place, chain, inverse, n: int, m: int) -> LinearMap:
+    """How a dual variable is read off `y`.
+
+    CVXPY's own way back is linear, but spread over its reductions; it is applied to
+    random vectors, where an entry `c y[j]` betrays both `j` and `c`.
+    """
+    rng = np.random.default_rng(0)
+    probes = 1.0 + rng.random((3, m))
+    images = np.stack(
+        [_dual_value(constraint, place, chain, inverse, n, y) for y in probes]
+    )
+    rows = np.flatnonzero(np.any(images != 0, axis=0))
+    ratios = probes[0] / probes[1]
+    order = np.argsort(ratios)
+    wanted = images[0, rows] / images[1, rows]
+    near = np.clip(np.searchsorted(ratios[order], wanted), 1, max(m - 1, 1))
+    left, right = order[near - 1], order[np.minimum(near, m - 1)]
+    closer = np.abs(ratios[left] - wanted) <= np.abs(ratios[right] - wanted)
+    columns = np.where(closer, left, right)
+    values = images[0, rows] / probes[0, columns]
+    if np.allclose(values * probes[2, columns], images[2, rows], rtol=1e-9, atol=0):
+        return LinearMap(rows, n + columns, values, (images.shape[1], n + m))
+    basis = np.stack(
+        [_dual_value(constraint, place, chain, inverse, n, y) for y in np.eye(m)],
+        axis=1,
+    )
+    full = sp.hstack([sp.csr_array((basis.shape[0], n)), sp.csr_array(basis)])
+    return _linear_map(full)
+
+
+def _dual_value(constraint, place, chain, inverse, n: int, y: np.ndarray) -> np.ndarray:
+    """The dual variable that CVXPY makes of the solver's `y`, flattened in C order."""
+    info = {"status": "solved", "status_val": 1, "iter": 1, "pobj": 0.0}
+    info |= {"solve_time": 0.0, "setup_time": 0.0}
+    raw = {"x": np.zeros(n), "y": y, "s": np.zeros_like(y), "info": info}
+    duals = chain.invert(raw, inverse).dual_vars
+    kept = [dual.value for dual in constraint.dual_variables]
+    try:
+        constraint.save_dual_value(duals[constraint.id])
+        return np.asarray(constraint.dual_variables[place].value, np.float64).ravel()
+    finally:
+        for dual, value in zip(constraint.dual_variables, kept, strict=True):
+            dual._value = value

@@ -1,0 +1,1 @@
+"""Layers with problems of their own."""

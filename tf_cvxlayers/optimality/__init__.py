@@ -1,0 +1,1 @@
+"""What is true at a solution of a cone program, whoever found it."""

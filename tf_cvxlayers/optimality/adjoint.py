@@ -1,0 +1,119 @@
+"""The adjoint of the derivative of a cone program, in TensorFlow ops.
+
+In the notation of `kkt`: for a cotangent `(gx, gy, gs)` of the solution, and `r = (r1,
+r2)` with `J' r = (gx, D (gy + gs) - gs)`,
+
+    dq = -r1,   db = -r2,   dP = -(r1 x' + x r1') / 2,   dA = r2 x' - y r1'
+
+(Agrawal et al., 2019, section 3, with a quadratic objective). The second block row says
+`r2 + gs = D (gy + gs + r2 - A r1)`, so `r2 + gs` lies in the range of `D`. With
+`e = U'(r2 + gs)` the system takes the form (*) of `kkt`:
+
+    P r1 - A~'e = gx - A'gs,      d A~ r1 + (1 - d) e = d U'gy.
+
+Where `J` is singular the solution is not unique or not differentiable. There the
+least-squares solution of minimum norm takes its place, element by element.
+"""
+
+import tensorflow as tf
+
+from tf_cvxlayers.linalg.batch_axis import summed_like
+from tf_cvxlayers.linalg.patterns import Pattern
+from tf_cvxlayers.linalg.sparse import take
+from tf_cvxlayers.optimality.kkt import kkt_system
+from tf_cvxlayers.optimality.matrices import dense_matrices
+from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
+from tf_cvxlayers.runtime.chunks import in_chunks
+
+# A relative residual above this means that the system is singular.
+_ACCEPTED = 1e-9
+_REFINEMENTS = 3
+
+
+def direct_adjoint(
+    structure: ConeStructure,
+    data: ConeData,
+    solution: ConeSolution,
+    cotangent: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+) -> ConeData:
+    """The gradient with respect to the data, by dense factorization."""
+    r = in_chunks(
+        lambda *tensors: _adjoint_solution(
+            structure, ConeData(*tensors[:4]), tensors[4:6], tensors[6:]
+        ),
+        [*data, solution.y, solution.s, *cotangent],
+        [tf.TensorSpec([size], tf.float64) for size in (structure.n, structure.m)],
+        structure.P.size + structure.A.size,
+    )
+    return data_gradient(structure, data, solution, cotangent, tuple(r))
+
+
+def _adjoint_solution(
+    structure: ConeStructure,
+    data: ConeData,
+    pair: tuple[tf.Tensor, tf.Tensor],
+    cotangent: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """`r`, at the point with these `y` and `s`."""
+    gx, gy, gs = cotangent
+    system = kkt_system(structure.cones, dense_matrices(structure, data), *pair)
+    cone = system.cone
+    right = (
+        gx - system.A.transposed(gs),
+        cone.values * cone.into(gy[:, :, None])[:, :, 0],
+    )
+    (r1, e), residual = system.solve(right, _REFINEMENTS)
+    # NaN, from a matrix that is not positive definite, counts as missed. Not written as
+    # ~(residual <= ...): TensorFlow's optimizer makes residual > ... of it.
+    kept = tf.where(residual <= _ACCEPTED, True, False) | ~_is_nonzero(cotangent)[:, 0]
+    kept = kept[:, None]
+
+    def repaired():
+        # Of all elements, and then a choice: that can be vectorized by `tape.jacobian`.
+        best = system.least_squares(right)
+        return tuple(
+            tf.where(kept, part, new) for part, new in zip((r1, e), best, strict=True)
+        )
+
+    r1, e = tf.cond(tf.reduce_all(kept), lambda: (r1, e), repaired)
+    return r1, cone.out_of(e[:, :, None])[:, :, 0] - gs
+
+
+def data_gradient(
+    structure: ConeStructure,
+    data: ConeData,
+    solution: ConeSolution,
+    cotangent: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+    r: tuple[tf.Tensor, tf.Tensor],
+) -> ConeData:
+    """`(dP, dq, dA, db)` from the adjoint solution `r`.
+
+    Elements with a zero cotangent get exactly zero, whatever `r` is for them.
+    """
+    given = _is_nonzero(cotangent)
+    r1, r2 = (tf.where(given, part, tf.zeros_like(part)) for part in r)
+    x, y = solution.x, solution.y
+    dP = -0.5 * (
+        _outer(structure.P, r1, x, data.P) + _outer(structure.P, x, r1, data.P)
+    )
+    dA = _outer(structure.A, r2, x, data.A) - _outer(structure.A, y, r1, data.A)
+    return ConeData(dP, summed_like(-r1, data.q), dA, summed_like(-r2, data.b))
+
+
+def _is_nonzero(cotangent: tuple[tf.Tensor, ...]) -> tf.Tensor:
+    joined = tf.concat(cotangent, axis=1)
+    return tf.reduce_any(tf.not_equal(joined, 0.0), axis=1, keepdims=True)
+
+
+def _outer(
+    pattern: Pattern, left: tf.Tensor, right: tf.Tensor, values: tf.Tensor
+) -> tf.Tensor:
+    """`left right'` on the pattern; summed over the batch where `values` are shared."""
+    rows, columns = pattern.shape
+    if values.shape[0] == 1:
+        full = tf.matmul(right, left, transpose_a=True)
+        return take(tf.reshape(full, [1, -1]), pattern.columns * rows + pattern.rows)
+    if pattern.is_full:
+        full = right[:, :, None] * left[:, None, :]
+        return tf.reshape(full, [-1, rows * columns])
+    return take(left, pattern.rows) * take(right, pattern.columns)

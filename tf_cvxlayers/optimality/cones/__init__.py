@@ -1,0 +1,1 @@
+"""The cones as the optimality conditions see them, one file each."""

@@ -1,0 +1,143 @@
+"""The stages in order: parameters, problem data, cone solve, variables.
+
+Everything but the solve is plain TensorFlow and differentiated by TensorFlow. The solve
+has the one rule that is written by hand, in `solve`.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from tf_cvxlayers.engines.base import Engine
+from tf_cvxlayers.errors import Status
+from tf_cvxlayers.optimality.residuals import Residuals
+from tf_cvxlayers.pipeline.batching import Batch, common_batch_shape, flattened
+from tf_cvxlayers.pipeline.problem_data import computed, problem_data
+from tf_cvxlayers.pipeline.recovery import recover
+from tf_cvxlayers.pipeline.reduction.plan import Reduction
+from tf_cvxlayers.pipeline.solve import solve_cone_program
+from tf_cvxlayers.pipeline.validation import Check, checked, checks_of, tolerance_of
+from tf_cvxlayers.program.cone_program import (
+    ConeProgram,
+    ParameterSpec,
+)
+from tf_cvxlayers.runtime.differentiation import may_be_differentiated_twice
+
+
+class Solved(NamedTuple):
+    """The variables of a batch, and how the solve of each element went.
+
+    Attributes:
+        variables: float64 `[*batch, *shape]` each; NaN for elements without a solution,
+            to which no gradient flows.
+        status, iterations: int32 `[*batch]`.
+        residuals: float64 `[*batch]` each.
+        passed: bool `[1 or B]` for each of the pipeline's checks.
+    """
+
+    variables: tuple[tf.Tensor, ...]
+    status: tf.Tensor
+    iterations: tf.Tensor
+    residuals: Residuals
+    passed: tuple[tf.Tensor, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Pipeline:
+    """The stages for one program and one engine: parameters in, variables out.
+
+    Attributes:
+        program: the cone program.
+        reduction: its reduction.
+        engine: what solves it.
+        fed: how many of its parameters are fed: the first ones; their values are
+            checked.
+    """
+
+    program: ConeProgram
+    reduction: Reduction
+    engine: Engine
+    fed: int
+    _graphs: dict[Any, Callable[..., Solved]] = dataclasses.field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    @functools.cached_property
+    def checks(self) -> list[Check]:
+        """What is checked of the fed values."""
+        fed = self.program.parameters[: self.fed]
+        return [check for spec in fed for check in checks_of(spec)]
+
+    def __call__(self, values: list[tf.Tensor]) -> Solved:
+        """Solve a batch.
+
+        Args:
+            values: floating-point `[..., *shape]` for each parameter of the program.
+
+        Raises:
+            ParameterError: a value of another shape, or batch dimensions that do not
+                broadcast. Anything else is in the result.
+        """
+        if not tf.executing_eagerly() or may_be_differentiated_twice(values):
+            return self._stages(*values)
+        # The stages are hundreds of small ops; as a graph they run at once. A graph
+        # serves all sizes of its batch dimensions but 1, which are shared values.
+        common_batch_shape(self.program.parameters, [value.shape for value in values])
+        signature = tuple(
+            tf.TensorSpec(_loosened(spec, value.shape), value.dtype)
+            for spec, value in zip(self.program.parameters, values, strict=True)
+        )
+        if signature not in self._graphs:
+            # A concrete function: a `tf.function` would warn of retracing where a
+            # program has many layers, since all share the code of this method.
+            self._graphs[signature] = tf.function(
+                self._stages, input_signature=signature, autograph=False
+            ).get_concrete_function()
+        return self._graphs[signature](*values)
+
+    def _stages(self, *values: tf.Tensor) -> Solved:
+        structure = self.reduction.structure
+        parameters, passed, batch = self._flat(values)
+        stages = self.reduction.apply(problem_data(self.program, parameters))
+        data = computed(stages[-1])
+        solution, residual = solve_cone_program(self.engine, structure, data)
+        valid = functools.reduce(tf.logical_and, passed, tf.ones([1], tf.bool))
+        solution = solution._replace(
+            status=tf.where(valid, solution.status, Status.NUMERICAL_ERROR),
+            iterations=tf.where(valid, solution.iterations, 0),
+        )
+        solved = solution.status <= Status.INACCURATE
+        variables = recover(self.program, self.reduction.expand(stages, solution))
+        return Solved(
+            tuple(batch.restored(_or_nan(value, solved)) for value in variables),
+            batch.restored(solution.status),
+            batch.restored(solution.iterations),
+            Residuals(*(batch.restored(_or_nan(value, valid)) for value in residual)),
+            tuple(passed),
+        )
+
+    def _flat(
+        self, values: Sequence[tf.Tensor]
+    ) -> tuple[list[tf.Tensor], list[tf.Tensor], Batch]:
+        """The values as float64 `[1 or B, size]`, the checks, and the batch."""
+        specs = self.program.parameters
+        flat, batch = flattened(specs, [tf.cast(value, tf.float64) for value in values])
+        passed: list[tf.Tensor] = []
+        for k in range(self.fed):
+            tolerance = tolerance_of(values[k].dtype)
+            flat[k], outcomes = checked(specs[k], flat[k], tolerance)
+            passed += outcomes
+        return flat, passed, batch
+
+
+def _loosened(spec: ParameterSpec, shape: tf.TensorShape) -> list[int | None]:
+    batch = shape[: shape.rank - len(spec.shape)]
+    return [1 if size == 1 else None for size in batch] + list(spec.shape)
+
+
+def _or_nan(value: tf.Tensor, solved: tf.Tensor) -> tf.Tensor:
+    mask = tf.reshape(solved, [-1] + [1] * (value.shape.rank - 1))
+    return tf.where(mask, value, tf.constant(float("nan"), value.dtype))

@@ -1,0 +1,1 @@
+"""A smaller program with the same solution."""

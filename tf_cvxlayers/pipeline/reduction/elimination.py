@@ -1,0 +1,246 @@
+"""One step of reduction: equality rows that define variables are substituted.
+
+Equality rows R with constant, nonzero coefficients g at variables E, one each, that
+occur in no other row of R, define these variables by the others, K:
+
+    x_E = c + T x_K,    c = b_R / g,    T = -A_RK / g  (row by row).
+
+What is left is a program in `x_K` with the remaining rows S:
+
+    P^ = P_KK + P_KE T + T'P_EK + T'P_EE T      A^ = A_SK + A_SE T
+    q^ = q_K + T'q_E + (P_KE + T'P_EE) c        b^ = b_S - A_SE c
+
+and the duals of R follow from stationarity in E:
+
+    g y_R = -(P_EK x_K + P_EE x_E + q_E + A_SE'y_S).
+
+Only the symmetric part of P counts. With `P = (M + M')/2` for the matrix M that is
+stored, and `C = M_EK + M_KE'`, so that `P_EK = C/2`, the new one is stored as
+
+    M^ = M_KK + T'(M_EE T + C).
+"""
+
+import dataclasses
+import functools
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_cvxlayers.linalg.lazy_values import entries_of
+from tf_cvxlayers.linalg.ordered_sums import total, without_rounding
+from tf_cvxlayers.linalg.patterns import Pattern
+from tf_cvxlayers.linalg.sparse import (
+    Product,
+    matvec,
+    symmetric_matvec,
+    take,
+    transposed_matvec,
+)
+from tf_cvxlayers.linalg.submatrices import Block, Sum, block, numbered
+from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
+
+
+class _Parts(NamedTuple):
+    """What the data of the program that is left are sums of products of."""
+
+    T: tf.Tensor
+    c: tf.Tensor
+    KK: tf.Tensor
+    EE: tf.Tensor
+    SK: tf.Tensor
+    SE: tf.Tensor
+    C: tf.Tensor
+    qK: tf.Tensor
+    qE: tf.Tensor
+    minus_b: tf.Tensor
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Elimination:
+    """The substitution of variables `E` by rows `R`, with coefficients `g`."""
+
+    before: ConeStructure
+    R: np.ndarray
+    E: np.ndarray
+    g: np.ndarray
+
+    @functools.cached_property
+    def K(self) -> np.ndarray:
+        """The variables that are left."""
+        return np.setdiff1d(np.arange(self.before.n), self.E)
+
+    @functools.cached_property
+    def S(self) -> np.ndarray:
+        """The rows that are left."""
+        return np.setdiff1d(np.arange(self.before.m), self.R)
+
+    @functools.cached_property
+    def _blocks(self) -> dict[str, Block]:
+        """Blocks of `A` and of `M`."""
+        A, P = self.before.A, self.before.P
+        n, m = self.before.n, self.before.m
+        R, S = numbered(self.R, m), numbered(self.S, m)
+        E, K = numbered(self.E, n), numbered(self.K, n)
+        e, k, s = self.E.size, self.K.size, self.S.size
+        return {
+            "RK": block(A.rows, A.columns, (e, k), R, K),
+            "SE": block(A.rows, A.columns, (s, e), S, E),
+            "SK": block(A.rows, A.columns, (s, k), S, K),
+            "KK": block(P.rows, P.columns, (k, k), K, K),
+            "EE": block(P.rows, P.columns, (e, e), E, E),
+            "EK": block(P.rows, P.columns, (e, k), E, K),
+            "KE": block(P.columns, P.rows, (e, k), E, K),
+        }
+
+    @functools.cached_property
+    def _C(self) -> Sum:
+        return Sum([self._blocks["EK"].pattern, self._blocks["KE"].pattern])
+
+    @functools.cached_property
+    def _AT(self) -> Product:
+        return Product(self._blocks["SE"].pattern, self._blocks["RK"].pattern)
+
+    @functools.cached_property
+    def _PT(self) -> Product:
+        return Product(self._blocks["EE"].pattern, self._blocks["RK"].pattern)
+
+    @functools.cached_property
+    def _V(self) -> Sum:
+        return Sum([self._PT.pattern, self._C.pattern])
+
+    @functools.cached_property
+    def _TV(self) -> Product:
+        T = self._blocks["RK"].pattern
+        order = T.by_row
+        transposed = Pattern(T.columns[order], T.rows[order], T.shape[::-1])
+        return Product(transposed, self._V.pattern)
+
+    @functools.cached_property
+    def _P(self) -> Sum:
+        return Sum([self._blocks["KK"].pattern, self._TV.pattern])
+
+    @functools.cached_property
+    def _A(self) -> Sum:
+        return Sum([self._blocks["SK"].pattern, self._AT.pattern])
+
+    @functools.cached_property
+    def after(self) -> ConeStructure:
+        """The structure of the program that is left."""
+        cones = self.before.cones
+        dims = dataclasses.replace(cones, zero=cones.zero - self.R.size)
+        return ConeStructure(self._P.pattern, self._A.pattern, dims)
+
+    def _substitution(self, data: ConeData) -> tuple[tf.Tensor, tf.Tensor]:
+        """The values of `T`, and `c`."""
+        RK = self._blocks["RK"]
+        g = self.g[RK.pattern.rows]
+        return RK.of(data.A) * tf.constant(-1.0 / g), entries_of(
+            data.b, self.R
+        ) / self.g
+
+    def apply(self, data: ConeData) -> ConeData:
+        """The data of the program that is left."""
+        T, c = self._substitution(data)
+        parts = _Parts(
+            T,
+            c,
+            **{name: self._blocks[name].of(data.P) for name in ("KK", "EE")},
+            **{name: self._blocks[name].of(data.A) for name in ("SK", "SE")},
+            C=self._mixed(data),
+            qK=entries_of(data.q, self.K),
+            qE=entries_of(data.q, self.E),
+            # All sums are of what is in `parts`, with a plus: so those of the absolute
+            # values are what rounding is relative to.
+            minus_b=-entries_of(data.b, self.S),
+        )
+        sums = self._sums(parts)
+        if any(self._may_cancel):
+            sizes = self._sums(_Parts(*map(tf.abs, parts)))
+            sums = ConeData(
+                *(
+                    without_rounding(sum_, size) if may_cancel else sum_
+                    for sum_, size, may_cancel in zip(
+                        sums, sizes, self._may_cancel, strict=True
+                    )
+                )
+            )
+        return sums._replace(b=-sums.b)
+
+    def _sums(self, parts: _Parts) -> ConeData:
+        """`P^`, `q^`, `A^` and `-b^`."""
+        blocks, T, c, EE, C = self._blocks, parts.T, parts.c, parts.EE, parts.C
+        V = self._V([self._PT(EE, T), C])
+        X = self._TV(take(T, blocks["RK"].pattern.by_row), V)
+        inner = parts.qE + symmetric_matvec(blocks["EE"].pattern, EE, c)
+        return ConeData(
+            P=self._P([parts.KK, X]),
+            q=total(
+                parts.qK,
+                transposed_matvec(blocks["RK"].pattern, T, inner),
+                0.5 * transposed_matvec(self._C.pattern, C, c),
+            ),
+            A=self._A([parts.SK, self._AT(parts.SE, T)]),
+            b=parts.minus_b + matvec(blocks["SE"].pattern, parts.SE, c),
+        )
+
+    @functools.cached_property
+    def _may_cancel(self) -> ConeData:
+        """Whether terms may cancel in `P^`, in columns of `q^` where nothing else is
+        left then, in `A^`, and in rows of `b^` where nothing else is left then."""
+        A, P = self._A.pattern, self._P.pattern
+        terms = self._A.counts(
+            [np.ones(self._blocks["SK"].pattern.size, np.int64), self._AT.counts]
+        )
+        # Squares, and sums of squares, do not cancel.
+        squares = self._C.pattern.size == 0 and self._blocks["EE"].pattern.is_diagonal
+        sure_columns = np.concatenate(
+            [A.columns[terms < 2], P.columns[: P.size * squares]]
+        )
+        return ConeData(
+            P=not squares,
+            q=np.unique(sure_columns).size < self.K.size,
+            A=bool(np.any(terms >= 2)),
+            b=np.unique(A.rows[terms < 2]).size < self.S.size,
+        )
+
+    def _mixed(self, data: ConeData) -> tf.Tensor:
+        """The values of `C`."""
+        parts = [self._blocks[name].of(data.P) for name in ("EK", "KE")]
+        return self._C(parts)
+
+    def expand(
+        self, data: ConeData, solution: ConeSolution, variables: bool, duals: bool
+    ) -> ConeSolution:
+        """The solution of the program before, from that of the program after.
+
+        Args:
+            data: of the program before.
+            solution: of the program after.
+            variables: whether anybody wants `x_E`; zeros otherwise.
+            duals: whether anybody wants `y_R`, which needs `x_E`; zeros otherwise.
+        """
+        blocks = self._blocks
+        xK, yS = solution.x, solution.y
+        if variables or duals:
+            T, c = self._substitution(data)
+            xE = c + matvec(blocks["RK"].pattern, T, xK)
+        else:
+            xE = tf.zeros([tf.shape(xK)[0], self.E.size], xK.dtype)
+        if duals:
+            gradient = total(
+                0.5 * matvec(self._C.pattern, self._mixed(data), xK),
+                symmetric_matvec(blocks["EE"].pattern, blocks["EE"].of(data.P), xE),
+                entries_of(data.q, self.E),
+                transposed_matvec(blocks["SE"].pattern, blocks["SE"].of(data.A), yS),
+            )
+            yR = -gradient / self.g
+        else:
+            yR = tf.zeros_like(xE)
+        x_order = np.argsort(np.concatenate([self.K, self.E]))
+        y_order = np.argsort(np.concatenate([self.S, self.R]))
+        return solution._replace(
+            x=take([xK, xE], x_order),
+            y=take([yS, yR], y_order),
+            s=take([solution.s, tf.zeros_like(yR)], y_order),
+        )

@@ -1,0 +1,163 @@
+"""A smaller program with the same solution, by a plan made once.
+
+CVXPY's cone form copies a parameter that is multiplied by another into a variable, and
+defines a variable for the argument of a sum of squares. The ReLU layer
+`minimize ||z - V x - b||^2, z >= 0, V == W` of 20 units has 440 variables in that form
+and 20 without its copies and definitions; the cost of a solve grows with the cube.
+
+The plan follows from the sparsity patterns and from which coefficients are constants,
+so it serves every value of the parameters. Applying it is TensorFlow ops, through which
+TensorFlow differentiates.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from tf_cvxlayers.pipeline.reduction.elimination import Elimination
+from tf_cvxlayers.pipeline.reduction.empty_rows import EmptyRows, empty_rows
+from tf_cvxlayers.program.cone_program import (
+    ConeData,
+    ConeProgram,
+    ConeSolution,
+    ConeStructure,
+)
+
+# A pivot is not chosen when it is so much smaller than another constant in its row.
+_SMALL_PIVOT = 1e-3
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Reduction:
+    """A sequence of eliminations, of variables and of rows.
+
+    Attributes:
+        structure: of the program after all of them.
+        eliminations: in the order in which they are applied.
+        needs_x, needs_y: whether a variable, or a dual, that was eliminated is among
+            what the program returns. What nobody wants is not computed.
+    """
+
+    structure: ConeStructure
+    eliminations: tuple[Elimination | EmptyRows, ...]
+    needs_x: bool
+    needs_y: bool
+
+    def apply(self, data: ConeData) -> tuple[ConeData, ...]:
+        """The data before, between and after the eliminations."""
+        stages = [data]
+        for elimination in self.eliminations:
+            stages.append(elimination.apply(stages[-1]))
+        return tuple(stages)
+
+    def expand(
+        self, stages: tuple[ConeData, ...], solution: ConeSolution
+    ) -> ConeSolution:
+        """The solution of the whole program, from that of the reduced one."""
+        for elimination, data in zip(
+            reversed(self.eliminations), reversed(stages[:-1]), strict=True
+        ):
+            solution = elimination.expand(data, solution, self.needs_x, self.needs_y)
+        return solution
+
+
+def plan_reduction(program: ConeProgram) -> Reduction:
+    """The plan for a program.
+
+    Raises:
+        ProblemError: a constraint that holds for no value of variables and parameters.
+    """
+    structure = program.structure
+    with tf.init_scope():
+        # Values that are not constant are NaN, and make NaN of what depends on them.
+        data = ConeData(*(tf.constant(_constants(m)) for m in program.maps))
+        eliminations: list[Elimination | EmptyRows] = []
+        while (step := _next_elimination(structure, data.A[0].numpy())) is not None:
+            eliminations.append(step)
+            data, structure = step.apply(data), step.after
+        empty = empty_rows(structure, data.A[0].numpy(), data.b[0].numpy())
+        if empty is not None:
+            eliminations.append(empty)
+            structure = empty.after
+    n = program.structure.n
+    kept_x, kept_y = np.arange(n), np.arange(program.structure.m)
+    for done in eliminations:
+        kept_x, kept_y = kept_x[done.K], kept_y[done.S]
+    wanted = [variable.recovery.columns for variable in program.variables]
+    columns = np.concatenate(wanted) if wanted else np.zeros(0, int)
+    return Reduction(
+        structure=structure,
+        eliminations=tuple(eliminations),
+        needs_x=not np.isin(columns[columns < n], kept_x).all(),
+        needs_y=not np.isin(columns[columns >= n] - n, kept_y).all(),
+    )
+
+
+def _constants(linear_map) -> np.ndarray:
+    """The values `[1, size]` that depend on no parameter, NaN for the others."""
+    size, features = linear_map.shape
+    values = np.zeros(size)
+    constant = linear_map.columns == features - 1
+    np.add.at(values, linear_map.rows[constant], linear_map.values[constant])
+    values[linear_map.rows[~constant]] = np.nan
+    return values[None]
+
+
+def _next_elimination(structure: ConeStructure, A: np.ndarray) -> Elimination | None:
+    """The next step, or None: first what only shrinks, then definitions together."""
+    copies = _pivots(structure, A, only_copies=True)
+    if copies is not None:
+        return copies
+    definitions = _pivots(structure, A, only_copies=False)
+    if definitions is None:
+        return None
+    before = structure.P.size + structure.A.size
+    after = definitions.after.P.size + definitions.after.A.size
+    return definitions if after <= before else None
+
+
+def _pivots(
+    structure: ConeStructure, A: np.ndarray, only_copies: bool
+) -> Elimination | None:
+    """Equality rows with a variable each that they define, none in another's row.
+
+    A copy is a row with at most one other variable: substituting it fills in nothing. A
+    definition has many, but its variable occurs in no other row.
+    """
+    pattern = structure.A
+    order = pattern.by_row
+    edges = np.searchsorted(pattern.rows[order], np.arange(structure.cones.zero + 1))
+    uses = np.bincount(pattern.columns, minlength=structure.n)
+    length = np.diff(edges)
+    taken, used = np.zeros(structure.n, bool), np.zeros(structure.n, bool)
+    R: list[int] = []
+    E: list[int] = []
+    g: list[float] = []
+    for row in np.argsort(length, kind="stable"):
+        entries = order[edges[row] : edges[row + 1]]
+        columns, values = pattern.columns[entries], A[entries]
+        if taken[columns].any() or (only_copies and columns.size > 2):
+            continue
+        known = np.flatnonzero(np.isfinite(values) & (values != 0))
+        if not known.size or len(E) == structure.n - 1:
+            continue
+        size = np.abs(values[known])
+        known = known[size >= _SMALL_PIVOT * size.max()]
+        free = ~used[columns[known]]
+        if not only_copies:
+            free &= uses[columns[known]] == 1
+        known = known[free]
+        if not known.size:
+            continue
+        pivot = known[np.argmin(uses[columns[known]])]
+        R.append(row)
+        E.append(columns[pivot])
+        g.append(values[pivot])
+        taken[columns[pivot]] = True
+        used[columns] = True
+    if not R:
+        return None
+    return Elimination(
+        structure, np.array(R, np.int64), np.array(E, np.int64), np.array(g)
+    )

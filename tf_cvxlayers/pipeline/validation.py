@@ -1,0 +1,196 @@
+"""Whether fed values are what their parameter says: finite, and true to its attribute.
+
+Values are checked where they enter, for each batch element, in TensorFlow ops. What is
+found is raised at the end: eager mode raises the package's own exceptions, a graph
+carries an assertion whose text `clear_errors` reads.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_cvxlayers.errors import (
+    PARAMETER_MARK,
+    SOLVER_MARK,
+    ParameterError,
+    SolverError,
+    Status,
+)
+from tf_cvxlayers.program.cone_program import ParameterSpec
+from tf_cvxlayers.runtime.xla import compiled_by_xla
+
+# How far from its attribute a value may be, relative to its size, by rounding.
+_TOLERANCES = {tf.float64: 1e-8, tf.float32: 1e-5}
+_WORDS = {
+    "nonneg": "nonnegative",
+    "nonpos": "nonpositive",
+    "pos": "positive",
+    "neg": "negative",
+    "symmetric": "symmetric",
+    "PSD": "symmetric positive semidefinite",
+    "NSD": "symmetric negative semidefinite",
+    "diag": "diagonal",
+}
+
+
+def tolerance_of(dtype: tf.DType) -> float:
+    """How exactly a value of this dtype can keep to an attribute."""
+    return _TOLERANCES.get(dtype, 1e-2)
+
+
+class Check(NamedTuple):
+    """What must hold for the values of a parameter, in words, and what is so if not."""
+
+    spec: ParameterSpec
+    expected: str
+    received: str
+
+
+def checks_of(spec: ParameterSpec) -> list[Check]:
+    """Everything that `checked` looks at, in the same order."""
+    checks = [Check(spec, "finite", "NaN or infinity")]
+    for attribute in spec.attributes:
+        words = f"{_WORDS[attribute]} ({attribute}=True)"
+        checks.append(Check(spec, words, "a value that is not"))
+    if spec.bounds is not None:
+        checks.append(Check(spec, "within its bounds", "a value that is not"))
+    if spec.support is not None:
+        words = "zero outside its sparsity"
+        checks.append(Check(spec, words, "a value that is not"))
+    return checks
+
+
+def checked(
+    spec: ParameterSpec, value: tf.Tensor, tolerance: float
+) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    """The value, and for each of `checks_of(spec)` which elements pass, bool `[B]`.
+
+    An element that is not finite is replaced by ones, so that it cannot spread.
+
+    Args:
+        spec: the parameter.
+        value: float64 `[B, size]`.
+        tolerance: relative, see `tolerance_of`.
+    """
+    finite = tf.reduce_all(tf.math.is_finite(value), axis=1)
+    value = tf.where(finite[:, None], value, tf.ones_like(value))
+    attributes = [passes | ~finite for passes in _attributes(spec, value, tolerance)]
+    return value, [finite, *attributes]
+
+
+def require_valid(checks: list[Check], passed: tuple[tf.Tensor, ...]) -> None:
+    """Raise a `ParameterError` for the first check that an element fails."""
+    for check, passes in zip(checks, passed, strict=True):
+        _require(check, passes)
+
+
+def require_solved(status: tf.Tensor) -> None:
+    """Raise a `SolverError` unless every element has a solution."""
+
+    def error(indices):
+        statuses = status.numpy()[list(indices)]
+        return SolverError.from_elements(indices, tuple(Status(k) for k in statuses))
+
+    def text(indices):
+        statuses = _joined(tf.gather(status, indices))
+        legend = " (" + ", ".join(f"{k.value}: {k.name}" for k in Status) + ")"
+        parts = [f"{SOLVER_MARK} indices=", _joined(indices), " statuses=", statuses]
+        return tf.strings.join([*parts, legend])
+
+    _assert_all(status <= Status.INACCURATE, error, text)
+
+
+def _require(check: Check, passes: tf.Tensor) -> None:
+    def message(elements):
+        return (
+            f"Expected parameter '{check.spec.name}' to be {check.expected}. "
+            f"Received: {check.received}, in batch elements [{elements}]."
+        )
+
+    def error(indices):
+        return ParameterError(message(", ".join(map(str, indices))))
+
+    def text(indices):
+        before, after = message("@").split("@")
+        parts = [f"{PARAMETER_MARK}: ", before, _joined(indices), after, " [end]"]
+        return tf.strings.join(parts)
+
+    _assert_all(passes, error, text)
+
+
+def _assert_all(
+    good: tf.Tensor,
+    error: Callable[[tuple[int, ...]], Exception],
+    text: Callable[[tf.Tensor], tf.Tensor],
+) -> None:
+    if tf.executing_eagerly():
+        wrong = np.flatnonzero(~good.numpy())
+        if wrong.size:
+            raise error(tuple(int(k) for k in wrong))
+        return
+    if compiled_by_xla():
+        return  # elements without a solution are NaN
+
+    def fail():
+        indices = tf.cast(tf.where(~good)[:, 0], tf.int32)
+        with tf.control_dependencies([tf.debugging.Assert(False, [text(indices)])]):
+            return tf.constant(False)
+
+    tf.cond(tf.reduce_all(good), lambda: tf.constant(True), fail)
+
+
+def _joined(numbers: tf.Tensor) -> tf.Tensor:
+    return tf.strings.reduce_join(tf.strings.as_string(numbers), separator=",")
+
+
+def _attributes(
+    spec: ParameterSpec, value: tf.Tensor, tolerance: float
+) -> Iterator[tf.Tensor]:
+    """Which elements have each attribute, then the bounds, then the sparsity."""
+    size = tolerance * tf.reduce_max(tf.abs(value), axis=1, keepdims=True)
+
+    def every(condition):
+        return tf.reduce_all(condition, axis=1)
+
+    conditions = {
+        "nonneg": lambda: every(value >= -size),
+        "nonpos": lambda: every(value <= size),
+        "pos": lambda: every(value > 0),
+        "neg": lambda: every(value < 0),
+        "symmetric": lambda: _symmetric(spec, value, size),
+        "PSD": lambda: _semidefinite(spec, value, size),
+        "NSD": lambda: _semidefinite(spec, -value, size),
+        "diag": lambda: every(tf.gather(value, _off_diagonal(spec), axis=1) == 0),
+    }
+    for attribute in spec.attributes:
+        yield conditions[attribute]()
+    if spec.bounds is not None:
+        lower, upper = (
+            np.broadcast_to(bound, spec.shape).reshape(1, -1) for bound in spec.bounds
+        )
+        yield every((value >= lower - size) & (value <= upper + size))
+    if spec.support is not None:
+        outside = np.setdiff1d(np.arange(spec.size), spec.support)
+        yield every(tf.gather(value, outside, axis=1) == 0)
+
+
+def _symmetric(spec, value, size):
+    matrix = tf.reshape(value, [-1, *spec.shape])
+    gap = tf.abs(matrix - tf.linalg.matrix_transpose(matrix))
+    return tf.reduce_all(gap <= 10.0 * size[:, :, None], axis=[1, 2])
+
+
+def _semidefinite(spec, value, size):
+    # A Cholesky factor exists, up to the tolerance; cheaper than eigenvalues.
+    matrix = tf.reshape(value, [-1, *spec.shape])
+    shift = 10.0 * size[:, :, None] * tf.eye(spec.shape[0], dtype=value.dtype)
+    tiny = 1e-300 * tf.eye(spec.shape[0], dtype=value.dtype)
+    factor = tf.linalg.cholesky(matrix + shift + tiny)
+    exists = tf.reduce_all(tf.math.is_finite(tf.linalg.diag_part(factor)), axis=1)
+    return _symmetric(spec, value, size) & exists
+
+
+def _off_diagonal(spec: ParameterSpec) -> np.ndarray:
+    return np.flatnonzero(~np.eye(spec.shape[0], dtype=bool))

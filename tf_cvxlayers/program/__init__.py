@@ -1,0 +1,1 @@
+"""The record in the middle: a parametrized cone program, its cones, its bytes."""

@@ -1,0 +1,1 @@
+"""How TensorFlow and Keras run things, and every private name of theirs."""
