@@ -1,6 +1,4 @@
-"""Python functions as ops: a stable name, no lost exception, no leak, a pool."""
-
-import threading
+"""Python functions as ops: a stable name, no lost exception, no leak."""
 
 import numpy as np
 import pytest
@@ -90,32 +88,3 @@ def test_an_op_whose_result_nobody_wants_does_not_run():
 
     graph(tf.constant([1.0], tf.float64))
     assert not calls
-
-
-@pytest.mark.parametrize("threads", [None, 1, 2, 5, 100])
-@pytest.mark.parametrize("count", [0, 1, 2, 7])
-def test_chunks_cover_everything_once(count, threads):
-    done = np.zeros(count, int)
-    lock = threading.Lock()
-
-    def work(start, stop):
-        with lock:
-            done[start:stop] += 1
-
-    callback.in_chunks(work, count, threads)
-    np.testing.assert_array_equal(done, np.ones(count))
-
-
-def test_chunks_run_side_by_side():
-    barrier = threading.Barrier(2, timeout=20)
-    callback.in_chunks(lambda start, stop: barrier.wait(), 2, 2)
-
-
-@pytest.mark.parametrize("failing", [0, 1])
-def test_an_exception_in_a_chunk_is_raised(failing):
-    def work(start, stop):
-        if start == failing:
-            raise ValueError("in a chunk")
-
-    with pytest.raises(ValueError, match="in a chunk"):
-        callback.in_chunks(work, 2, 2)

@@ -11,10 +11,10 @@ from tf_cvxlayers.program.cones import ConeDims
 from tf_cvxlayers.program.serialization import (
     from_bytes,
     from_text,
-    packed,
+    payload_of,
+    structure_from,
     to_bytes,
     to_text,
-    unpacked,
 )
 
 
@@ -71,9 +71,9 @@ def test_another_version_of_the_format_is_refused(monkeypatch):
 
 def test_a_structure_is_found_by_its_name():
     structure = _program().structure
-    name, content = packed(structure)
+    name, content = payload_of(structure)
     assert len(name) == 32
     arrays = [np.frombuffer(part, np.uint8) for part in (name, content)]
-    first = unpacked(*arrays)
+    first = structure_from(*arrays)
     _assert_equal(first, structure)
-    assert unpacked(*arrays) is first
+    assert structure_from(*arrays) is first

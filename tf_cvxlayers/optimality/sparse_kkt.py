@@ -30,8 +30,9 @@ from tf_cvxlayers.optimality.cones.spectrum import (
     spectrum,
 )
 from tf_cvxlayers.program.cone_program import ConeStructure
-from tf_cvxlayers.program.serialization import packed, unpacked
+from tf_cvxlayers.program.serialization import payload_of, structure_from
 from tf_cvxlayers.runtime import callback
+from tf_cvxlayers.runtime.threads import in_threads
 
 _TOKEN = "tf_cvxlayers/sparse_kkt/v1"
 # A relative residual above this says that a factorization has missed.
@@ -67,7 +68,7 @@ def sparse_solve(
     D = derivative_blocks(spectrum(structure.cones, *pair))
     settings = np.array([method, threads or 0], np.int32)
     batch = batch_size(right)
-    key, content = map(callback.bytes_tensor, packed(structure))
+    key, content = map(callback.bytes_tensor, payload_of(structure))
     r1, r2 = callback.call(
         _TOKEN,
         [key, content, tf.constant(settings), *matrices, D, *right],
@@ -79,7 +80,7 @@ def sparse_solve(
 
 def _solve_batch(key, content, settings, P, A, D, a, g, u) -> list[np.ndarray]:
     """The callback: NumPy arrays in, NumPy arrays out."""
-    structure = unpacked(key, content)
+    structure = structure_from(key, content)
     method, threads = Method(int(settings[0])), int(settings[1]) or None
     r1, r2 = np.zeros_like(a), np.zeros_like(u)
     system = _System(structure)
@@ -91,7 +92,7 @@ def _solve_batch(key, content, settings, P, A, D, a, g, u) -> list[np.ndarray]:
                 data = [array[0 if len(array) == 1 else k] for array in (P, A, D)]
                 r1[k], r2[k] = system.solve(data, right, method)
 
-    callback.in_chunks(work, len(a), threads)
+    in_threads(work, len(a), threads)
     return [r1, r2]
 
 

@@ -74,23 +74,23 @@ def from_text(text: str) -> Any:
 
 
 @functools.lru_cache(maxsize=256)
-def packed(structure: ConeStructure) -> tuple[bytes, bytes]:
+def payload_of(structure: ConeStructure) -> tuple[bytes, bytes]:
     """A name for the structure (the SHA-256 of its bytes), and its bytes."""
     content = to_bytes(structure)
     return hashlib.sha256(content).digest(), content
 
 
-_UNPACKED: dict[bytes, ConeStructure] = {}
+_STRUCTURES: dict[bytes, ConeStructure] = {}
 
 
-def unpacked(key: np.ndarray, content: np.ndarray) -> ConeStructure:
+def structure_from(key: np.ndarray, content: np.ndarray) -> ConeStructure:
     """The structure with this name; its bytes are read when it is first met."""
     name = key.tobytes()
-    if name not in _UNPACKED:
-        if len(_UNPACKED) >= 256:
-            _UNPACKED.pop(next(iter(_UNPACKED)), None)
-        _UNPACKED[name] = from_bytes(content.tobytes())
-    return _UNPACKED[name]
+    if name not in _STRUCTURES:
+        if len(_STRUCTURES) >= 256:
+            _STRUCTURES.pop(next(iter(_STRUCTURES)), None)
+        _STRUCTURES[name] = from_bytes(content.tobytes())
+    return _STRUCTURES[name]
 
 
 def _outline(value: Any, arrays: dict[str, np.ndarray]) -> Any:

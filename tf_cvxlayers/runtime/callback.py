@@ -1,4 +1,4 @@
-"""A Python function as a TensorFlow op that survives saving, and the thread pool.
+"""A Python function as a TensorFlow op that survives saving.
 
 TensorFlow names the function of a `tf.py_function` by a counter of its process. Loaded
 elsewhere, a saved model then finds no function, or somebody else's. Here the same
@@ -12,11 +12,7 @@ version has moved it, `tf.numpy_function` takes over: everything works but loadi
 SavedModel that holds a callback.
 """
 
-import itertools
-import os
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
@@ -73,44 +69,3 @@ def call(
 def bytes_tensor(content: bytes) -> tf.Tensor:
     """Bytes as a uint8 constant, which a call passes on without a copy."""
     return tf.constant(np.frombuffer(content, np.uint8))
-
-
-class _Pool:
-    """One thread pool for the process, made when it is first needed."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._executor: ThreadPoolExecutor | None = None
-        self._owner: int | None = None
-
-    def get(self) -> ThreadPoolExecutor:
-        with self._lock:
-            # Threads do not survive a fork: a child makes a pool of its own.
-            if self._executor is None or self._owner != os.getpid():
-                self._owner = os.getpid()
-                self._executor = ThreadPoolExecutor(
-                    os.cpu_count() or 1, thread_name_prefix="tf_cvxlayers"
-                )
-            return self._executor
-
-
-_POOL = _Pool()
-
-
-def in_chunks(
-    work: Callable[[int, int], None], count: int, threads: int | None
-) -> None:
-    """Run `work(start, stop)` on contiguous parts of `range(count)`, in parallel.
-
-    The solvers release Python's lock, so that threads run side by side. The calling
-    thread takes the first part: with one part there is no pool at all.
-    """
-    parts = max(1, min(threads or os.cpu_count() or 1, count))
-    edges = np.linspace(0, count, parts + 1).astype(int)
-    futures = [
-        _POOL.get().submit(work, int(start), int(stop))
-        for start, stop in itertools.pairwise(edges[1:])
-    ]
-    work(int(edges[0]), int(edges[1]))
-    for future in futures:
-        future.result()

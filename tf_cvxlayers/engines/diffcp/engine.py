@@ -6,25 +6,18 @@ the verdict of its LSQR, and is wrong for power cones. Nothing passes from forwa
 backward but tensors.
 """
 
-import copy
 import dataclasses
 import functools
 import importlib.util
 import json
-import warnings
 from typing import Any, ClassVar, cast
 
 import numpy as np
-import scipy.sparse as sp
 import tensorflow as tf
 
 from tf_cvxlayers.engines.base import Engine
-from tf_cvxlayers.engines.diffcp.solvers import (
-    SOLVERS,
-    in_our_order,
-    psd_repair,
-    status_of,
-)
+from tf_cvxlayers.engines.diffcp.element import ElementSolver
+from tf_cvxlayers.engines.diffcp.solvers import SOLVERS
 from tf_cvxlayers.errors import Status
 from tf_cvxlayers.linalg.batch_axis import batch_size
 from tf_cvxlayers.linalg.patterns import Pattern
@@ -34,12 +27,12 @@ from tf_cvxlayers.optimality.refinement import Direction, dense_direction, refin
 from tf_cvxlayers.optimality.sparse_kkt import Method, sparse_solve
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
 from tf_cvxlayers.program.cones import ConeDims
-from tf_cvxlayers.program.serialization import packed, unpacked
+from tf_cvxlayers.program.serialization import payload_of, structure_from
 from tf_cvxlayers.runtime import callback
 from tf_cvxlayers.runtime.chunks import in_chunks
+from tf_cvxlayers.runtime.threads import in_threads
 
 _TOKEN = "tf_cvxlayers/diffcp/solve/v1"
-_DIFFCP_WARNING = "Solved/Inaccurate"
 # Below this many entries a solve is shorter than handing it to a thread.
 _SERIAL_ENTRIES = 40
 _DERIVATIVES = ("auto", "direct", "lsqr")
@@ -115,8 +108,8 @@ class Diffcp(Engine):
         number = np.ones(1)
         try:
             json.dumps(self.solver_options)
-            solve = _element_solver(self, structure)
-            solve(np.zeros(0), number, -number, number, strict=True)
+            solver = self._element_solver(structure)
+            solver.result(np.zeros(0), number, -number, number)
         except Exception as error:
             raise ValueError(
                 f"Expected solver_options to be settings of {self.solver}, with "
@@ -135,12 +128,24 @@ class Diffcp(Engine):
         quadratic = SOLVERS[self.solver].quadratic
         return super().accepts(structure) and (quadratic or structure.P.size == 0)
 
+    def _element_solver(self, structure: ConeStructure) -> ElementSolver:
+        """The solver of one element of this structure, with the engine's settings."""
+        solver = SOLVERS[self.solver]
+        limit = self.max_iterations or solver.max_iterations
+        options = {
+            **dict.fromkeys(solver.tolerances, self.tolerance),
+            solver.limit: limit,
+            **dict(solver.fixed),
+            **(self.solver_options or {}),
+        }
+        return ElementSolver(structure, solver.method, limit, options)
+
     def solve(self, structure: ConeStructure, data: ConeData) -> ConeSolution:
         settings = json.dumps(self.get_config()).encode()
         batch = batch_size(data)
         outputs = callback.call(
             _TOKEN,
-            [callback.bytes_tensor(part) for part in (*packed(structure), settings)]
+            [callback.bytes_tensor(part) for part in (*payload_of(structure), settings)]
             + [*data],
             [tf.float64, tf.float64, tf.float64, tf.int32, tf.int32],
             [
@@ -213,7 +218,7 @@ def _engine(settings: bytes) -> Diffcp:
 
 def _solve_batch(key, payload, settings, *arrays) -> list[np.ndarray]:
     """The callback: NumPy arrays in, NumPy arrays out."""
-    structure = unpacked(key, payload)
+    structure = structure_from(key, payload)
     engine = _engine(settings.tobytes())
     data = ConeData(*arrays)
     batch = cast(int, batch_size(arrays))
@@ -221,101 +226,18 @@ def _solve_batch(key, payload, settings, *arrays) -> list[np.ndarray]:
     x, y, s = np.zeros((batch, n)), np.zeros((batch, m)), np.zeros((batch, m))
     status = np.full(batch, Status.NUMERICAL_ERROR, np.int32)
     iterations = np.zeros(batch, np.int32)
-    solve_one = _element_solver(engine, structure)
+    solver = engine._element_solver(structure)
 
     def work(start: int, stop: int) -> None:
         for k in range(start, stop):
             element = (array[0 if len(array) == 1 else k] for array in data)
-            status[k], iterations[k], point = solve_one(*element)
+            status[k], iterations[k], point = solver.outcome(*element)
             if point is not None:
                 x[k], y[k], s[k] = point
 
     small = structure.A.size + structure.P.size < _SERIAL_ENTRIES
-    callback.in_chunks(work, batch, 1 if small else engine.threads)
+    in_threads(work, batch, 1 if small else engine.threads)
     return [x, y, s, status, iterations]
-
-
-def _element_solver(engine: Diffcp, structure: ConeStructure):
-    """A function from one element's `(P, q, A, b)` to status, iterations, point."""
-    from diffcp.cone_program import solve_internal
-
-    # diffcp warns where the status already says it.
-    if not any(f[1] and f[1].match(_DIFFCP_WARNING) for f in warnings.filters):
-        warnings.filterwarnings("ignore", message=_DIFFCP_WARNING)
-    solver = SOLVERS[engine.solver]
-    limit = engine.max_iterations or solver.max_iterations
-    options: dict[str, Any] = dict.fromkeys(solver.tolerances, engine.tolerance)
-    options |= {
-        solver.limit: limit,
-        **dict(solver.fixed),
-        **(engine.solver_options or {}),
-    }
-    dims = structure.cones
-    cone_dict = {
-        "z": dims.zero,
-        "l": dims.nonnegative,
-        "q": list(dims.second_order),
-        "s": list(dims.psd),
-        "ep": dims.exponential,
-    }
-    if dims.power:
-        cone_dict["p"] = list(dims.power)
-
-    P_upper, folding = structure.P.upper
-    A_like, P_like = _template(structure.A), _template(P_upper)
-    repair = psd_repair(dims)
-    permuted = np.any(repair != np.arange(dims.size))
-
-    def solve_one(P, q, A, b, strict=False):
-        if not all(np.isfinite(part).all() for part in (P, q, A, b)):
-            return Status.NUMERICAL_ERROR, 0, None
-        try:
-            result = solve_internal(
-                _filled(A_like, A),
-                b.copy(),
-                q.copy(),
-                cone_dict,
-                solve_method=solver.method,
-                raise_on_error=False,
-                P=_filled(P_like, folding @ P) if structure.P.size else None,
-                **options,
-            )
-            words, count = result["info"]["status"], result["info"]["iter"]
-            point = result["x"], result["y"], result["s"]
-            if permuted:
-                slack = b - _filled(A_like, A) @ result["x"]
-                point = in_our_order(result, slack, repair)
-        except (KeyboardInterrupt, SystemExit, MemoryError, ImportError):
-            raise
-        except BaseException as error:  # a panic in Rust is not an Exception
-            if strict:
-                raise
-            # ECOS reports its verdict as the text of an exception.
-            words, count, point = str(error), 0, None
-        status = status_of(words, count >= limit)
-        if point is None or not all(np.isfinite(part).all() for part in point):
-            if status.has_solution:
-                status = Status.NUMERICAL_ERROR
-            return status, count, None
-        return status, count, point
-
-    return solve_one
-
-
-def _template(pattern: Pattern) -> sp.csc_matrix:
-    parts = (np.zeros(pattern.size), pattern.rows.astype(np.int32), pattern.indptr)
-    return sp.csc_matrix(parts, shape=pattern.shape)
-
-
-def _filled(template: sp.csc_matrix, values: np.ndarray) -> sp.csc_matrix:
-    """A matrix with these values, of its own: solvers may edit what they are given.
-
-    SciPy's constructor would check the same indices again for every element, at half
-    the cost of a small solve.
-    """
-    matrix = copy.copy(template)
-    matrix.data, matrix.indices = values.copy(), template.indices.copy()
-    return matrix
 
 
 callback.register(_TOKEN, _solve_batch)
