@@ -54,6 +54,7 @@ engines.interior_point.embedding
 engines.interior_point.null_space engines.interior_point.loop
 engines.interior_point.engine
 engines.interior_point
+engines.catalogue
 engines.selection
 engines
 
@@ -64,8 +65,8 @@ pipeline.reduction.plan
 pipeline.solve
 pipeline.pipeline
 
-layers.description layers.gradient_check layers.weights
-layers.base
+layers.description layers.gradient_check layers.weights layers.stand_ins
+layers.cone_layer
 layers.cvxpy_layer
 layers.problem_layer
 layers.ready_made layers.ready_made.activations layers.ready_made.simplex
@@ -74,7 +75,8 @@ layers.ready_made.total_variation layers.ready_made.learned_sets
 layers
 
 serving.fresh_process serving.substitution
-serving.endpoints
+serving.answers
+serving.endpoints serving.samples
 serving.comparison
 serving.saved_model
 serving

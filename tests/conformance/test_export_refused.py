@@ -1,6 +1,7 @@
 """What `export` refuses, and how it compares a file with the model."""
 
 import pathlib
+import threading
 
 import cvxpy as cp
 import keras
@@ -11,9 +12,10 @@ import tensorflow as tf
 import tf_cvxlayers
 from tests.conformance.test_export import X, box, model_of, softmax
 from tf_cvxlayers import CvxpyLayer, layers
-from tf_cvxlayers.engines import Diffcp
+from tf_cvxlayers.engines import Diffcp, InteriorPoint
 from tf_cvxlayers.errors import ExportError
-from tf_cvxlayers.serving import comparison
+from tf_cvxlayers.serving import answers
+from tf_cvxlayers.serving.substitution import substituted, watched
 
 
 def test_a_layer_that_cannot_be_portable_is_named_with_its_cones(tmp_path):
@@ -76,13 +78,13 @@ def test_an_engine_that_finds_another_solution_is_no_stand_in(tmp_path):
     ],
 )
 def test_answers_are_compared_where_there_are_some(found, expected, difference):
-    assert comparison._difference(found, expected) == pytest.approx(difference)
+    assert answers.difference(found, expected) == pytest.approx(difference)
 
 
 def test_statuses_of_two_engines_may_differ_but_not_whether_there_is_a_solution():
     found, good, bad = np.int32([[0, 4], [1, 2], [0, 0]])
-    assert comparison._difference(found, good, is_status=True) == 0.0
-    assert comparison._difference(found, bad, is_status=True) == np.inf
+    assert answers.difference(found, good, is_status=True) == 0.0
+    assert answers.difference(found, bad, is_status=True) == np.inf
 
 
 class Traced(keras.Model):
@@ -172,3 +174,22 @@ def test_other_dtypes_and_unknown_sizes_are_compared(tmp_path):
     label = Label()(y)
     model = keras.Model(images, {"y": y, "label": label})
     assert tf_cvxlayers.export(model, tmp_path / "model").compared
+
+
+def test_other_engines_stand_in_for_one_thread_and_leave_the_layer_as_it_is():
+    layer, found = box(engine="diffcp"), []
+
+    def look():
+        found.append(layer.way.pipeline.engine)
+
+    with substituted([(layer, InteriorPoint())]), watched([layer]) as statuses:
+        look()
+        thread = threading.Thread(target=look)
+        thread.start()
+        thread.join()
+        assert (layer.way.on_failure, layer.on_failure) == ("nan", "raise")
+        assert np.isnan(layer(np.full((1, 4), 2.0, "float32"))).all()
+    look()
+    assert found == [InteriorPoint(), Diffcp(), Diffcp()]
+    assert [status.numpy().tolist() for status in statuses] == [[2]]
+    assert layer.pipeline.engine == Diffcp()

@@ -3,27 +3,19 @@
 from typing import NamedTuple
 
 from tf_cvxlayers.engines.base import Engine
-from tf_cvxlayers.engines.diffcp.engine import Diffcp
-from tf_cvxlayers.engines.interior_point import InteriorPoint
+from tf_cvxlayers.engines.catalogue import ENGINES
 from tf_cvxlayers.errors import ProblemError
 from tf_cvxlayers.program.cone_program import ConeStructure
 
-# In order of preference; the first that accepts the program is taken.
-_CANDIDATES: tuple[Engine, ...] = (
-    InteriorPoint(),
-    Diffcp(),
-    Diffcp(solver="scs"),
-)
 
-
-class Choice(NamedTuple):
+class EngineChoice(NamedTuple):
     """An engine, and in words why this one."""
 
     engine: Engine
     why: str
 
 
-def choose_engine(wanted: str | Engine, structure: ConeStructure) -> Choice:
+def choose_engine(wanted: str | Engine, structure: ConeStructure) -> EngineChoice:
     """The engine for a program.
 
     Args:
@@ -39,17 +31,17 @@ def choose_engine(wanted: str | Engine, structure: ConeStructure) -> Choice:
     if isinstance(wanted, Engine):
         candidates, why = [wanted], "as given"
     else:
-        candidates = [engine for engine in _CANDIDATES if engine.name == wanted]
+        candidates = [engine for engine in ENGINES if engine.name == wanted]
         why = f"as the first of engine={wanted!r} that takes these cones"
     if not candidates:
-        names = sorted({"auto"} | {engine.name for engine in _CANDIDATES})
+        names = sorted({"auto"} | {engine.name for engine in ENGINES})
         raise ValueError(
             f"Expected engine to be one of {names} or an engine object of "
             f"tf_cvxlayers.engines, such as Diffcp(). Received: engine={wanted!r}."
         )
     for engine in candidates:
         if engine.accepts(structure):
-            return Choice(engine, why)
+            return EngineChoice(engine, why)
     raise ProblemError(
         f"Expected a program that {candidates[0]} accepts. Received: "
         f"{_missing(candidates[0], structure)}, of {structure.cones.describe()}. "
@@ -60,7 +52,7 @@ def choose_engine(wanted: str | Engine, structure: ConeStructure) -> Choice:
 def portable_engine(structure: ConeStructure) -> tuple[Engine | None, str | None]:
     """An engine without Python for a program, if there is one; and what is against it:
     why there is none, or why another engine was the better one."""
-    candidates = [engine for engine in _CANDIDATES if engine.portable]
+    candidates = [engine for engine in ENGINES if engine.portable]
     for engine in candidates:
         if engine.accepts(structure):
             return engine, engine.objection(structure)
@@ -70,16 +62,16 @@ def portable_engine(structure: ConeStructure) -> tuple[Engine | None, str | None
     return None, "; ".join(missing)
 
 
-def _preferred(structure: ConeStructure) -> Choice:
+def _preferred(structure: ConeStructure) -> EngineChoice:
     passed_over: list[str] = []
-    for engine in _CANDIDATES:
+    for engine in ENGINES:
         if not engine.accepts(structure):
             objection: str | None = f"no {_missing(engine, structure)}"
         else:
             objection = engine.objection(structure)
         if objection is None:
             why = "by engine='auto': the first that suits"
-            return Choice(engine, "; ".join([why, *passed_over]))
+            return EngineChoice(engine, "; ".join([why, *passed_over]))
         passed_over.append(f"passed over {engine.name} ({objection})")
     raise ProblemError(  # pragma: no cover - the last one takes every cone
         "Expected cones that some engine takes. "

@@ -8,7 +8,7 @@ import numpy as np
 
 from tf_cvxlayers.engines import Engine
 from tf_cvxlayers.errors import ProblemError
-from tf_cvxlayers.layers.base import ConeLayer, engine_config, engine_from_config
+from tf_cvxlayers.layers.cone_layer import ConeLayer, engine_config, engine_from_config
 from tf_cvxlayers.layers.weights import (
     Learned,
     array_from_text,

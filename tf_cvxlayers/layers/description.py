@@ -8,7 +8,7 @@ from tf_cvxlayers.linalg.patterns import Pattern
 from tf_cvxlayers.program.cone_program import ConeStructure, ParameterSpec
 
 if TYPE_CHECKING:
-    from tf_cvxlayers.layers.base import ConeLayer
+    from tf_cvxlayers.layers.cone_layer import ConeLayer
 
 
 def describe(layer: "ConeLayer") -> str:

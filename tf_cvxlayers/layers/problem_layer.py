@@ -7,7 +7,11 @@ import keras
 import tensorflow as tf
 
 from tf_cvxlayers.engines import Engine
-from tf_cvxlayers.layers.base import SolveResult, engine_config, engine_from_config
+from tf_cvxlayers.layers.cone_layer import (
+    SolveResult,
+    engine_config,
+    engine_from_config,
+)
 from tf_cvxlayers.layers.cvxpy_layer import CvxpyLayer
 from tf_cvxlayers.layers.gradient_check import GradientReport
 from tf_cvxlayers.layers.weights import Learned, add_learned_weight, learned_from

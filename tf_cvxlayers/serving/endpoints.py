@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from tf_cvxlayers.errors import ExportError
-from tf_cvxlayers.layers.base import ConeLayer
+from tf_cvxlayers.layers.cone_layer import ConeLayer
 from tf_cvxlayers.runtime.keras_internals import input_signature
 from tf_cvxlayers.serving.substitution import watched
 

@@ -12,12 +12,12 @@ import keras
 
 from tf_cvxlayers.engines import Engine
 from tf_cvxlayers.errors import ExportError
-from tf_cvxlayers.layers.base import ConeLayer
+from tf_cvxlayers.layers.cone_layer import ConeLayer
 from tf_cvxlayers.layers.problem_layer import StatedLayer
 from tf_cvxlayers.serving.comparison import compare
 from tf_cvxlayers.serving.endpoints import call_signature, inlined, write
 from tf_cvxlayers.serving.substitution import (
-    Choice,
+    PortableChoice,
     cone_layers,
     portable_choice,
     substituted,
@@ -49,7 +49,7 @@ class Exported(NamedTuple):
 # The entries of a SavedModel; `assets.extra` is the user's, and stays.
 _OWN = {"saved_model.pb", "fingerprint.pb", "variables", "assets"}
 _KEPT = {"assets.extra"}
-# A model is changed while it is traced.
+# That functions run op by op is a setting of the whole process.
 _LOCK = threading.RLock()
 
 
@@ -72,8 +72,8 @@ def export(
     Inputs that Keras has given a running number are called `inputs`, or `inputs_0`,
     `inputs_1`, ... in the signatures.
 
-    While the model is traced, its layers have the engines of the file: no other thread
-    should use it then.
+    Other threads may call the model meanwhile; its layers stay as they are. TensorFlow
+    runs the functions of all threads op by op until the file is written.
 
     Args:
         model: a built `keras.Model`, or an optimization layer, which is served as the
@@ -129,7 +129,7 @@ class _CallsPythonError(ExportError):
 def _export(
     model: keras.Model,
     target: pathlib.Path,
-    ported: list[Choice],
+    ported: list[PortableChoice],
     reasons: tuple[str, ...],
     portable: bool,
 ) -> Exported:
@@ -195,7 +195,7 @@ def _model(model: Any) -> keras.Model:
     )
 
 
-def _reason(choice: Choice) -> str:
+def _reason(choice: PortableChoice) -> str:
     path, layer, engine, objection = choice
     cones = layer.pipeline.reduction.structure.cones.describe()
     return (
@@ -204,7 +204,7 @@ def _reason(choice: Choice) -> str:
     )
 
 
-def _required(choice: Choice) -> Engine:
+def _required(choice: PortableChoice) -> Engine:
     if choice.engine is None:
         raise ExportError(
             "Expected optimization layers that TensorFlow ops alone can solve. "

@@ -1,8 +1,9 @@
 """The engines that layers have in a file, and a view into their solves.
 
 A file is traced with other engines than the model was trained with, and in one of its
-signatures with `on_failure="nan"`. Both are put into the model for the time of the
-trace, which works for every kind of model; a clone would need one that Keras can clone.
+signatures with `on_failure="nan"`. Both stand in for the layers' own ways for the time
+of the trace, which works for every kind of model; a clone would need one that Keras can
+clone.
 """
 
 import contextlib
@@ -15,12 +16,12 @@ import tensorflow as tf
 
 from tf_cvxlayers.engines import Engine
 from tf_cvxlayers.engines.selection import portable_engine
-from tf_cvxlayers.layers.base import ConeLayer
-from tf_cvxlayers.pipeline.pipeline import Pipeline, Solved
+from tf_cvxlayers.layers.cone_layer import ConeLayer
+from tf_cvxlayers.layers.stand_ins import WatchedWay, Way, standing_in
 from tf_cvxlayers.runtime.keras_internals import direct_sublayers
 
 
-class Choice(NamedTuple):
+class PortableChoice(NamedTuple):
     """What solves a layer in a portable file.
 
     Attributes:
@@ -54,60 +55,32 @@ def cone_layers(model: keras.layers.Layer) -> dict[str, ConeLayer]:
     return found
 
 
-def portable_choice(path: str, layer: ConeLayer) -> Choice:
+def portable_choice(path: str, layer: ConeLayer) -> PortableChoice:
     """Its own engine if it can do without Python, else another one that can."""
     if layer.engine.portable:
-        return Choice(path, layer, layer.engine, None)
+        return PortableChoice(path, layer, layer.engine, None)
     other, objection = portable_engine(layer.pipeline.reduction.structure)
-    return Choice(path, layer, other, objection)
-
-
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class _Watched(Pipeline):
-    """A pipeline that remembers the statuses of what it solved."""
-
-    seen: list[tf.Tensor] = dataclasses.field(default_factory=list)
-
-    def __call__(self, values: list[tf.Tensor]) -> Solved:
-        solved = super().__call__(values)
-        self.seen.append(solved.status)
-        return solved
+    return PortableChoice(path, layer, other, objection)
 
 
 @contextlib.contextmanager
 def substituted(engines: Sequence[tuple[ConeLayer, Engine]]) -> Iterator[None]:
-    """Inside, each layer is solved by the engine beside it."""
-    with contextlib.ExitStack() as stack:
-        for layer, engine in engines:
-            pipeline = dataclasses.replace(layer.pipeline, engine=engine)
-            stack.enter_context(_set(layer, pipeline=pipeline))
+    """Inside, and in this thread, each layer is solved by the engine beside it."""
+    ways = {
+        layer: Way(dataclasses.replace(layer.pipeline, engine=engine), layer.on_failure)
+        for layer, engine in engines
+    }
+    with standing_in(ways):
         yield
 
 
 @contextlib.contextmanager
 def watched(layers: Sequence[ConeLayer]) -> Iterator[list[tf.Tensor]]:
-    """Inside, an element without a solution is NaN and no error; and the list has the
-    statuses of the layers' calls so far."""
+    """Inside, and in this thread, an element without a solution is NaN and no error;
+    and the list has the statuses of the layers' calls so far."""
     seen: list[tf.Tensor] = []
-    with contextlib.ExitStack() as stack:
-        for layer in layers:
-            fields = {
-                field.name: getattr(layer.pipeline, field.name)
-                for field in dataclasses.fields(layer.pipeline)
-                if field.init
-            }
-            pipeline = _Watched(**fields, seen=seen)
-            stack.enter_context(_set(layer, pipeline=pipeline, on_failure="nan"))
+    ways: dict[ConeLayer, Way] = {
+        layer: WatchedWay(layer.way.pipeline, "nan", seen) for layer in layers
+    }
+    with standing_in(ways):
         yield seen
-
-
-@contextlib.contextmanager
-def _set(layer: ConeLayer, **attributes: object) -> Iterator[None]:
-    before = {name: getattr(layer, name) for name in attributes}
-    for name, value in attributes.items():
-        setattr(layer, name, value)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            setattr(layer, name, value)

@@ -7,11 +7,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_cvxlayers.engines import Diffcp, Engine, InteriorPoint
+from tf_cvxlayers.engines import Engine
+from tf_cvxlayers.engines.catalogue import ENGINES
 from tf_cvxlayers.engines.selection import choose_engine
 from tf_cvxlayers.errors import CvxLayersError, ParameterError
 from tf_cvxlayers.layers.description import describe
 from tf_cvxlayers.layers.gradient_check import GradientReport, check_gradients
+from tf_cvxlayers.layers.stand_ins import Way, way_in_force
 from tf_cvxlayers.layers.weights import Learned, add_learned_weight
 from tf_cvxlayers.pipeline import pipeline as functional
 from tf_cvxlayers.pipeline.batching import common_batch_shape
@@ -20,8 +22,8 @@ from tf_cvxlayers.pipeline.validation import require_solved, require_valid
 from tf_cvxlayers.program.cone_program import ConeProgram, ParameterSpec
 from tf_cvxlayers.runtime.keras_internals import let_pass_through
 
-for _engine in (Diffcp, InteriorPoint):
-    keras.saving.register_keras_serializable(package="tf_cvxlayers")(_engine)
+for _class in {type(engine) for engine in ENGINES}:
+    keras.saving.register_keras_serializable(package="tf_cvxlayers")(_class)
 let_pass_through(CvxLayersError)
 
 _ON_FAILURE = ("raise", "nan")
@@ -110,9 +112,10 @@ class ConeLayer(keras.layers.Layer):
         Returns:
             The variables `[..., *variable.shape]`: one tensor, or a tuple.
         """
-        solved = self.pipeline(self._values(parameters))
-        if self.on_failure == "raise":
-            require_valid(self.pipeline.checks, solved.passed)
+        way = self.way
+        solved = way.solved(self._values(parameters))
+        if way.on_failure == "raise":
+            require_valid(way.pipeline.checks, solved.passed)
             require_solved(tf.reshape(solved.status, [-1]))
         return self._outputs(solved)
 
@@ -147,6 +150,11 @@ class ConeLayer(keras.layers.Layer):
         return check_gradients(
             self.pipeline, self._values(parameters), directions, step
         )
+
+    @property
+    def way(self) -> Way:
+        """How a call solves the problem: its own way, or one that stands in for it."""
+        return way_in_force(self, Way(self.pipeline, self.on_failure))
 
     def describe(self) -> str:
         """The layer in words: parameters, cone program, engine."""
