@@ -21,7 +21,7 @@ ORDER = """
 errors
 
 linalg linalg.patterns linalg.ordered_sums linalg.batch_axis linalg.strided_columns
-linalg.sparse linalg.singular_values linalg.subspace
+linalg.sparse linalg.singular_values linalg.eigenvalues linalg.subspace
 linalg.lazy_values linalg.symmetric
 linalg.submatrices linalg.rows_and_bounds
 
@@ -38,9 +38,12 @@ runtime.chunks
 
 optimality optimality.matrices
 optimality.residuals
-optimality.cones optimality.cones.smooth_cones
-optimality.cones.spectrum
-optimality.cones.projections
+optimality.cones optimality.cones.protocol optimality.cones.triangles
+optimality.cones.linear optimality.cones.second_order optimality.cones.psd
+optimality.cones.smooth
+optimality.cones.exponential optimality.cones.power
+optimality.cones.table
+optimality.cones.product
 optimality.kkt optimality.sparse_kkt
 optimality.refinement optimality.adjoint
 
@@ -49,9 +52,15 @@ engines.diffcp.solvers
 engines.diffcp.element
 engines.diffcp.engine
 engines.diffcp
-engines.interior_point.equilibration engines.interior_point.cones
-engines.interior_point.embedding
-engines.interior_point.null_space engines.interior_point.loop
+engines.interior_point.cones engines.interior_point.cones.protocol
+engines.interior_point.cones.orthant engines.interior_point.cones.second_order
+engines.interior_point.cones.table
+engines.interior_point.cones.product
+engines.interior_point.equilibration engines.interior_point.null_space
+engines.interior_point.embedding engines.interior_point.newton_system
+engines.interior_point.step engines.interior_point.verdicts
+engines.interior_point.loop
+engines.interior_point.phases
 engines.interior_point.engine
 engines.interior_point
 engines.catalogue

@@ -10,11 +10,7 @@ from tf_cvxlayers.linalg.rows_and_bounds import all_general
 from tf_cvxlayers.linalg.sparse import symmetric_to_dense, to_dense
 from tf_cvxlayers.linalg.symmetric import Symmetric
 from tf_cvxlayers.optimality.adjoint import direct_adjoint
-from tf_cvxlayers.optimality.cones.spectrum import (
-    block_pattern,
-    derivative_blocks,
-    spectrum,
-)
+from tf_cvxlayers.optimality.cones.product import Spectrum, derivative_pattern
 from tf_cvxlayers.optimality.kkt import kkt_system
 from tf_cvxlayers.optimality.matrices import Matrices, dense_matrices
 from tf_cvxlayers.pipeline.problem_data import computed, problem_data
@@ -46,10 +42,10 @@ def _matrices(structure, data, solution):
     A = to_dense(structure.A, data.A).numpy()
     batch = len(solution.x)
     P, A = (np.broadcast_to(M, (batch, *M.shape[1:])) for M in (P, A))
-    rows, columns = block_pattern(structure.cones)
+    rows, columns = derivative_pattern(structure.cones)
     D = np.zeros((batch, structure.m, structure.m))
-    cone = spectrum(structure.cones, solution.y, solution.s)
-    D[:, rows, columns] = derivative_blocks(cone)
+    cone = Spectrum.at(structure.cones, solution.y, solution.s)
+    D[:, rows, columns] = cone.derivative_entries()
     return P, A, D
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.calls import assert_all_close
-from tf_cvxlayers.optimality.cones.spectrum import packed, unpacked
+from tf_cvxlayers.optimality.cones.triangles import packed, unpacked
 from tf_cvxlayers.program.cones import ConeDims, svec_indices, triangle
 
 DIMS = ConeDims(2, 3, (4, 3), (2, 3), 1, (0.3, 0.6))

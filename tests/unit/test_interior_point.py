@@ -1,22 +1,16 @@
 """The parts of the interior-point method: cones, scaling, steps, units, null space."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tf_cvxlayers.engines import InteriorPoint
-from tf_cvxlayers.engines.interior_point.cones import SymmetricCone
-from tf_cvxlayers.engines.interior_point.embedding import (
-    Iterate,
-    Program,
-    Refinement,
-    Terms,
-    stepped,
-)
+from tf_cvxlayers.engines.interior_point.cones.product import EmbeddingCone
+from tf_cvxlayers.engines.interior_point.embedding import Embedding, Iterate, Terms
 from tf_cvxlayers.engines.interior_point.equilibration import equilibrated
+from tf_cvxlayers.engines.interior_point.newton_system import Refinement
 from tf_cvxlayers.engines.interior_point.null_space import solve_in_null_space
+from tf_cvxlayers.engines.interior_point.step import step
 from tf_cvxlayers.errors import Status
 from tf_cvxlayers.linalg.rows_and_bounds import all_general
 from tf_cvxlayers.linalg.symmetric import Symmetric
@@ -24,75 +18,80 @@ from tf_cvxlayers.optimality.matrices import Matrices
 from tf_cvxlayers.program.cones import ConeDims
 
 CONES = [
-    SymmetricCone(4, ()),
-    SymmetricCone(0, (3, 3)),
-    SymmetricCone(2, (1, 2, 2, 4)),
+    ConeDims(nonnegative=3),
+    ConeDims(second_order=(3, 3)),
+    ConeDims(nonnegative=2, second_order=(1, 2, 2, 4)),
 ]
+each_cone = pytest.mark.parametrize("dims", CONES, ids=str)
 BATCH = 3
 
 
-def _inside(rng, cone):
-    """A point in the interior, `[B, 1, size]`."""
-    parts = [rng.uniform(0.2, 2.0, size=(BATCH, cone.orthant))]
-    for size in cone.second_order:
+def _inside(rng, dims):
+    """A point in the interior of the cone of the embedding, `[B, 1, 1 + m]`."""
+    parts = [rng.uniform(0.2, 2.0, size=(BATCH, 1 + dims.nonnegative))]
+    for size in dims.second_order:
         u = rng.normal(size=(BATCH, size - 1))
         t = np.linalg.norm(u, axis=1, keepdims=True) + rng.uniform(0.1, 1.0, (BATCH, 1))
         parts.append(np.concatenate([t, u], axis=1))
     return np.concatenate(parts, axis=1)[:, None]
 
 
-@pytest.mark.parametrize("cone", CONES, ids=str)
-def test_the_scaling_takes_both_points_to_one(cone):
+def _scaling(rng, dims):
+    s, z = (tf.constant(_inside(rng, dims)) for _ in range(2))
+    return EmbeddingCone.of(dims).scaling(s, z)
+
+
+@each_cone
+def test_the_scaling_takes_both_points_to_one(dims):
     rng = np.random.default_rng(0)
-    s, z = _inside(rng, cone), _inside(rng, cone)
-    scaling = cone.scaling(tf.constant(s), tf.constant(z))
+    s, z = _inside(rng, dims), _inside(rng, dims)
+    scaling = EmbeddingCone.of(dims).scaling(tf.constant(s), tf.constant(z))
     np.testing.assert_allclose(scaling.times(z), scaling.point, atol=1e-12)
     np.testing.assert_allclose(scaling.inverse(s), scaling.point, atol=1e-12)
-    each = tf.constant(np.tile(np.eye(cone.size), (BATCH, 1, 1)))
+    each = tf.constant(np.tile(np.eye(1 + dims.size), (BATCH, 1, 1)))
     W, inverse = scaling.times(each).numpy(), scaling.inverse(each).numpy()
     np.testing.assert_allclose(W, W.swapaxes(1, 2), atol=1e-12)
     np.testing.assert_allclose(W @ inverse, each, atol=1e-12)
 
 
-@pytest.mark.parametrize("cone", CONES, ids=str)
-def test_rows_are_scaled_without_the_first(cone):
+@each_cone
+def test_rows_are_scaled_without_the_first(dims):
     rng = np.random.default_rng(0)
-    cone = dataclasses.replace(cone, orthant=cone.orthant + 1)
-    scaling = cone.scaling(*(tf.constant(_inside(rng, cone)) for _ in range(2)))
-    each = tf.constant(np.tile(np.eye(cone.size), (BATCH, 1, 1)))
-    rows = rng.normal(size=(BATCH, cone.size - 1, 5))
+    scaling = _scaling(rng, dims)
+    each = tf.constant(np.tile(np.eye(1 + dims.size), (BATCH, 1, 1)))
+    rows = rng.normal(size=(BATCH, dims.size, 5))
     found = scaling.inverse_rows(all_general(tf.constant(rows))).general
     inverse = scaling.inverse(each).numpy()[:, 1:, 1:]
     np.testing.assert_allclose(found, inverse @ rows, atol=1e-12)
 
 
-@pytest.mark.parametrize("cone", CONES, ids=str)
-def test_division_undoes_the_product_with_the_scaled_point(cone):
+@each_cone
+def test_division_undoes_the_product_with_the_scaled_point(dims):
     rng = np.random.default_rng(0)
-    scaling = cone.scaling(*(tf.constant(_inside(rng, cone)) for _ in range(2)))
-    v = tf.constant(rng.normal(size=(BATCH, 2, cone.size)))
+    cone, scaling = EmbeddingCone.of(dims), _scaling(rng, dims)
+    v = tf.constant(rng.normal(size=(BATCH, 2, 1 + dims.size)))
     there = scaling.product(scaling.point, v)
     np.testing.assert_allclose(scaling.divide(there), v, atol=1e-11)
     e = tf.constant(np.tile(cone.identity, (BATCH, 2, 1)))
     np.testing.assert_allclose(scaling.product(e, v), v, atol=1e-14)
 
 
-@pytest.mark.parametrize("cone", CONES, ids=str)
-def test_steepness_tells_where_the_boundary_is(cone):
+@each_cone
+def test_steepness_tells_where_the_boundary_is(dims):
     rng = np.random.default_rng(0)
-    scaling = cone.scaling(*(tf.constant(_inside(rng, cone)) for _ in range(2)))
-    d = tf.constant(rng.normal(size=(BATCH, 2, cone.size)))
+    cone, scaling = EmbeddingCone.of(dims), _scaling(rng, dims)
+    d = tf.constant(rng.normal(size=(BATCH, 2, 1 + dims.size)))
     t = scaling.steepness(d)
     assert t.numpy().min() > 0
     both = [cone.distance(scaling.point + d[:, k : k + 1] / t) for k in range(2)]
     np.testing.assert_allclose(np.maximum(*both), 0.0, atol=1e-12)
-    inward = scaling.steepness(tf.constant(_inside(rng, cone)))
+    inward = scaling.steepness(tf.constant(_inside(rng, dims)))
     assert inward.numpy().max() < 0
 
 
-def _program(rng, dims, n):
-    """A strictly feasible program, and an iterate of its embedding."""
-    cone = SymmetricCone.embedding(dims)
+def _embedding(rng, dims, n):
+    """The embedding of a strictly feasible program, its cone, and an iterate."""
+    cone = EmbeddingCone.of(dims)
     root = rng.normal(size=(BATCH, n, n))
     A = rng.normal(size=(BATCH, dims.size, n))
     problem = Matrices(
@@ -101,28 +100,20 @@ def _program(rng, dims, n):
         all_general(tf.constant(A)),
         tf.constant(rng.normal(size=(BATCH, dims.size))),
     )
-    parts = rng.normal(size=(BATCH, 1, n)), _inside(rng, cone), _inside(rng, cone)
-    return Program.of(problem), cone, Iterate(*map(tf.constant, parts))
+    parts = rng.normal(size=(BATCH, 1, n)), _inside(rng, dims), _inside(rng, dims)
+    return Embedding.of(problem), cone, Iterate(*map(tf.constant, parts))
 
 
+@each_cone
 @pytest.mark.parametrize("refine", [False, True])
-@pytest.mark.parametrize(
-    "dims",
-    [
-        ConeDims(nonnegative=4),
-        ConeDims(second_order=(3, 3)),
-        ConeDims(nonnegative=2, second_order=(1, 2, 2, 4)),
-    ],
-    ids=str,
-)
 def test_a_step_makes_all_linear_residuals_smaller_by_one_factor(dims, refine):
     rng = np.random.default_rng(0)
-    program, cone, point = _program(rng, dims, 3)
-    before = Terms.at(program, point).residual(program, point)
+    embedding, cone, point = _embedding(rng, dims, 3)
+    before = Terms.at(embedding, point).residual(embedding, point)
     refinement = Refinement.of(tf.constant(refine))
-    direction, length = stepped(program, cone, point, before, refinement)
+    direction, length = step(embedding, cone, point, before, refinement)
     moved = Iterate(*(p + length * d for p, d in zip(point, direction, strict=True)))
-    after = Terms.at(program, moved).residual(program, moved)
+    after = Terms.at(embedding, moved).residual(embedding, moved)
     factor = after.dual / before.dual
     np.testing.assert_allclose(factor, np.tile(factor[:, :, :1], 3), rtol=1e-7)
     expected = before.rows[:, :, 1:] * factor[:, :, :1]

@@ -5,11 +5,10 @@ import pytest
 import tensorflow as tf
 
 from tests import oracles
-from tf_cvxlayers.optimality.cones.projections import complementary_pair
-from tf_cvxlayers.optimality.cones.spectrum import (
-    block_pattern,
-    derivative_blocks,
-    spectrum,
+from tf_cvxlayers.optimality.cones.product import (
+    Spectrum,
+    complementary_pair,
+    derivative_pattern,
 )
 from tf_cvxlayers.program.cones import ConeDims, svec_indices
 
@@ -63,10 +62,10 @@ def _projected(dims, v):
 
 def _derivative(dims, y, s):
     """`D [B, m, m]` of the package."""
-    cone = spectrum(dims, tf.constant(y), tf.constant(s))
-    rows, columns = block_pattern(dims)
+    cone = Spectrum.at(dims, tf.constant(y), tf.constant(s))
+    rows, columns = derivative_pattern(dims)
     D = np.zeros((len(y), dims.size, dims.size))
-    D[:, rows, columns] = derivative_blocks(cone)
+    D[:, rows, columns] = cone.derivative_entries()
     eye = tf.eye(dims.size, batch_shape=[len(y)], dtype=tf.float64)
     U = cone.out_of(eye).numpy()
     np.testing.assert_allclose(U @ U.swapaxes(1, 2), eye, atol=1e-12)
@@ -231,9 +230,5 @@ def test_smooth_cones_are_finite_off_their_smooth_surface(kind):
 
 def test_a_program_without_cones_has_an_empty_derivative():
     empty = np.zeros((2, 0))
-    assert spectrum(
-        ConeDims(), tf.constant(empty), tf.constant(empty)
-    ).values.shape == (
-        2,
-        0,
-    )
+    spectrum = Spectrum.at(ConeDims(), tf.constant(empty), tf.constant(empty))
+    assert spectrum.values.shape == (2, 0)

@@ -28,7 +28,7 @@ import tensorflow as tf
 from tf_cvxlayers.linalg.rows_and_bounds import Rows, all_general
 from tf_cvxlayers.linalg.singular_values import SingularValues
 from tf_cvxlayers.linalg.symmetric import Symmetric
-from tf_cvxlayers.optimality.cones.spectrum import Spectrum, spectrum
+from tf_cvxlayers.optimality.cones.product import Spectrum
 from tf_cvxlayers.optimality.matrices import Matrices
 from tf_cvxlayers.program.cones import ConeDims
 
@@ -116,7 +116,7 @@ class KKT(NamedTuple):
 
 def kkt_system(dims: ConeDims, problem: Matrices, y: tf.Tensor, s: tf.Tensor) -> KKT:
     """The system at the point with dual `y` and slack `s`."""
-    cone = spectrum(dims, y, s)
+    cone = Spectrum.at(dims, y, s)
     P, A = problem.P, problem.A
     if cone.is_identity:
         return KKT(P, A, A, cone)

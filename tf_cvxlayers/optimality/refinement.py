@@ -18,7 +18,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tf_cvxlayers.linalg.ordered_sums import total
-from tf_cvxlayers.optimality.cones.projections import complementary_pair
+from tf_cvxlayers.optimality.cones.product import complementary_pair
 from tf_cvxlayers.optimality.kkt import Pair, kkt_system
 from tf_cvxlayers.optimality.matrices import Matrices, SparseMatrices
 from tf_cvxlayers.optimality.residuals import residuals

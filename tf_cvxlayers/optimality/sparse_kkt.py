@@ -24,11 +24,7 @@ import tensorflow as tf
 from scipy.sparse.linalg import LinearOperator, lsqr, splu
 
 from tf_cvxlayers.linalg.batch_axis import batch_size
-from tf_cvxlayers.optimality.cones.spectrum import (
-    block_pattern,
-    derivative_blocks,
-    spectrum,
-)
+from tf_cvxlayers.optimality.cones.product import Spectrum, derivative_pattern
 from tf_cvxlayers.program.cone_program import ConeStructure
 from tf_cvxlayers.program.serialization import payload_of, structure_from
 from tf_cvxlayers.runtime import callback
@@ -65,7 +61,7 @@ def sparse_solve(
         method: how.
         threads: how many elements at a time.
     """
-    D = derivative_blocks(spectrum(structure.cones, *pair))
+    D = Spectrum.at(structure.cones, *pair).derivative_entries()
     settings = np.array([method, threads or 0], np.int32)
     batch = batch_size(right)
     key, content = map(callback.bytes_tensor, payload_of(structure))
@@ -104,7 +100,7 @@ class _System:
         (P, self.folding), A = structure.P.upper, structure.A
         self.n, self.m = n, m
         off = np.flatnonzero(P.rows != P.columns)
-        D_rows, D_columns = block_pattern(structure.cones)
+        D_rows, D_columns = derivative_pattern(structure.cones)
         ones = np.arange(m)
         # Blocks in the order of `solve`: P, its lower triangle, -A', A, -D, I, -I, I.
         rows = [P.rows, P.columns[off], A.columns, n + m + A.rows]

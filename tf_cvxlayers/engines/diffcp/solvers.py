@@ -88,12 +88,10 @@ def psd_repair(dims: ConeDims) -> np.ndarray:
     packing to that by a permutation, and back by the same one instead of its inverse:
     for matrices of order 4 and more the rows come back permuted twice.
     """
-    order, start = np.arange(dims.size), 0
-    for kind, rows, size in dims.blocks:
-        if kind == cones.PSD:
-            i, j, _ = cones.svec_indices(int(size))
-            order[start : start + rows] = start + i * (i + 1) // 2 + j
-        start += rows
+    order = np.arange(dims.size)
+    for start, size in dims.places(cones.PSD):
+        i, j, _ = cones.svec_indices(int(size))
+        order[start : start + i.size] = start + i * (i + 1) // 2 + j
     return order[order]
 
 

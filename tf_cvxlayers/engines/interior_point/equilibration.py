@@ -7,7 +7,7 @@ of its largest entry. The units are powers of two, so nothing is rounded. With
     x = d x',   y = e y',   s = s' / e,
 
 the program in the new units has `P' = d P d`, `q' = d q`, `A' = e A d`, `b' = e b`.
-Rows of one second-order cone have one unit.
+Rows of one curved cone have one unit.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.optimality.matrices import Matrices
-from tf_cvxlayers.program.cones import SECOND_ORDER, ConeDims
+from tf_cvxlayers.program.cones import KINDS, ConeDims
 
 _PASSES = 2
 
@@ -45,19 +45,19 @@ def equilibrated(dims: ConeDims, problem: Matrices) -> tuple[Matrices, Units]:
 
 
 def _by_cone(dims: ConeDims, rows: tf.Tensor) -> tf.Tensor:
-    """The largest among the rows of each second-order cone, for each of them."""
-    if not dims.second_order:
+    """The largest among the rows of each curved cone, for each of them: `[B, m]`."""
+    if dims.is_polyhedral:
         return rows
     parts, start = [], 0
-    for kind, size, _, number in dims.runs:
-        part = rows[:, start : start + size * number]
-        if kind == SECOND_ORDER:
-            each = tf.reshape(part, [-1, number, size])
+    for run in dims.runs:
+        part = rows[:, start : start + run.rows * run.number]
+        start += run.rows * run.number
+        if not KINDS[run.kind].is_flat:
+            each = tf.reshape(part, [-1, run.number, run.rows])
             largest = tf.reduce_max(each, axis=2, keepdims=True)
-            each = largest * tf.ones([1, 1, size], rows.dtype)
-            part = tf.reshape(each, [-1, number * size])
+            each = largest * tf.ones([1, 1, run.rows], rows.dtype)
+            part = tf.reshape(each, [-1, run.number * run.rows])
         parts.append(part)
-        start += size * number
     return tf.concat(parts, axis=1)
 
 

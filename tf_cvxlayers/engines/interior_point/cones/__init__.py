@@ -1,0 +1,1 @@
+"""The cones of the interior-point method, one file each."""

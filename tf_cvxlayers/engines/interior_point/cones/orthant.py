@@ -1,0 +1,67 @@
+"""The nonnegative orthant: `u o v` is the product entry by entry, `W` is diagonal."""
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_cvxlayers.linalg.rows_and_bounds import Rows
+
+
+class OrthantScaling(NamedTuple):
+    """`W = diag(w)`, `w = sqrt(s / z)`."""
+
+    point: tf.Tensor
+    w: tf.Tensor
+    w_inverse: tf.Tensor
+
+    def times(self, v: tf.Tensor) -> tf.Tensor:
+        """`W v`."""
+        return self.w * v
+
+    def inverse(self, v: tf.Tensor) -> tf.Tensor:
+        """`W^-1 v`."""
+        return self.w_inverse * v
+
+    def product(self, u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
+        """`u o v`."""
+        return u * v
+
+    def divide(self, v: tf.Tensor) -> tf.Tensor:
+        """The `u` with `lambda o u = v`."""
+        return v / self.point
+
+    def steepness(self, d: tf.Tensor) -> tf.Tensor:
+        """The largest `t` with `lambda + d / t` on the boundary, `[B, 1, 1]`."""
+        return -tf.reduce_min(d / self.point, axis=[1, 2], keepdims=True)
+
+    def inverse_rows(self, A: Rows) -> Rows:
+        """`W^-1 A`, for a matrix without the first row."""
+        return A.scaled(self.w_inverse[:, 0, 1:])
+
+
+@dataclasses.dataclass(frozen=True)
+class Orthant:
+    """The nonnegative orthant of so many rows."""
+
+    rows: int
+
+    @property
+    def degree(self) -> int:
+        """What `s'z` is divided by to give the mean complementarity."""
+        return self.rows
+
+    @property
+    def identity(self) -> np.ndarray:
+        """The identity of the algebra, `[rows]`."""
+        return np.ones(self.rows)
+
+    def outside(self, v: tf.Tensor) -> tf.Tensor:
+        """How far each row is below zero, `[B, k, rows]`."""
+        return -v
+
+    def scaling(self, s: tf.Tensor, z: tf.Tensor) -> OrthantScaling:
+        """The scaling at `s, z [B, 1, rows]`."""
+        root_s, root_z = tf.sqrt(s), tf.sqrt(z)
+        return OrthantScaling(root_s * root_z, root_s / root_z, root_z / root_s)

@@ -1,0 +1,129 @@
+"""The product of the cones of the homogeneous embedding, and its scaling."""
+
+import dataclasses
+import functools
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_cvxlayers.engines.interior_point.cones.orthant import Orthant, OrthantScaling
+from tf_cvxlayers.engines.interior_point.cones.protocol import (
+    ScalingPoint,
+    SymmetricCone,
+)
+from tf_cvxlayers.engines.interior_point.cones.table import SYMMETRIC_CONES
+from tf_cvxlayers.linalg.rows_and_bounds import Rows, all_general
+from tf_cvxlayers.program.cones import ConeDims
+
+
+class ProductScaling(NamedTuple):
+    """The scalings of the cones of a product, with the rows of each."""
+
+    factors: tuple[ScalingPoint, ...]
+    rows: tuple[int, ...]
+
+    @property
+    def point(self) -> tf.Tensor:
+        """`lambda`."""
+        return tf.concat([factor.point for factor in self.factors], axis=-1)
+
+    def times(self, v: tf.Tensor) -> tf.Tensor:
+        """`W v`."""
+        return self._each("times", v)
+
+    def inverse(self, v: tf.Tensor) -> tf.Tensor:
+        """`W^-1 v`."""
+        return self._each("inverse", v)
+
+    def product(self, u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
+        """`u o v`."""
+        return self._each("product", u, v)
+
+    def divide(self, v: tf.Tensor) -> tf.Tensor:
+        """The `u` with `lambda o u = v`."""
+        return self._each("divide", v)
+
+    def steepness(self, d: tf.Tensor) -> tf.Tensor:
+        """The largest `t` with `lambda + d / t` on the boundary, `[B, 1, 1]`."""
+        parts = zip(self.factors, tf.split(d, self.rows, axis=-1), strict=True)
+        return functools.reduce(
+            tf.maximum, [factor.steepness(part) for factor, part in parts]
+        )
+
+    def inverse_rows(self, A: Rows) -> Rows:
+        """`W^-1 A`, for a matrix without the first row."""
+        columns = tf.linalg.matrix_transpose(A.dense())
+        columns = self.inverse(tf.pad(columns, [[0, 0], [0, 0], [1, 0]]))[:, :, 1:]
+        return all_general(tf.linalg.matrix_transpose(columns))
+
+    def _each(self, name: str, *vectors: tf.Tensor) -> tf.Tensor:
+        parts = zip(*(tf.split(v, self.rows, axis=-1) for v in vectors), strict=True)
+        return tf.concat(
+            [
+                getattr(factor, name)(*own)
+                for factor, own in zip(self.factors, parts, strict=True)
+            ],
+            axis=-1,
+        )
+
+
+EmbeddingScaling = OrthantScaling | ProductScaling
+
+
+@dataclasses.dataclass(frozen=True)
+class EmbeddingCone:
+    """The cone of the homogeneous embedding of a program without equalities.
+
+    Its first row is for `(tau, kappa)`; then come the rows of the program, equal cones
+    next to each other. That row and the inequalities are one orthant.
+    """
+
+    orthant: Orthant
+    others: tuple[SymmetricCone, ...]
+
+    @classmethod
+    def of(cls, dims: ConeDims) -> "EmbeddingCone":
+        """The cone for a program with these cones."""
+        rest = dataclasses.replace(dims, zero=0, nonnegative=0)
+        others = tuple(SYMMETRIC_CONES[run.kind](run) for run in rest.runs)
+        return cls(Orthant(1 + dims.nonnegative), others)
+
+    @property
+    def cones(self) -> tuple[SymmetricCone, ...]:
+        """All of them, in the order of their rows."""
+        return self.orthant, *self.others
+
+    @functools.cached_property
+    def rows(self) -> tuple[int, ...]:
+        """The number of rows of each of the cones."""
+        return tuple(cone.rows for cone in self.cones)
+
+    @property
+    def degree(self) -> int:
+        """What `s'z` is divided by to give the mean complementarity."""
+        return sum(cone.degree for cone in self.cones)
+
+    @functools.cached_property
+    def identity(self) -> np.ndarray:
+        """The identity `e` of the algebra, `[rows]`."""
+        return np.concatenate([cone.identity for cone in self.cones])
+
+    def distance(self, v: tf.Tensor) -> tf.Tensor:
+        """How far outside it is: the least `t` with `v + t e` inside, `[B, 1, 1]`."""
+        own = zip(self.cones, tf.split(v, self.rows, axis=-1), strict=True)
+        parts = [cone.outside(part) for cone, part in own]
+        return tf.reduce_max(tf.concat(parts, axis=2), axis=2, keepdims=True)
+
+    def scaling(self, s: tf.Tensor, z: tf.Tensor) -> EmbeddingScaling:
+        """The scaling at `s, z [B, 1, rows]`, both in the interior."""
+        if not self.others:
+            return self.orthant.scaling(s, z)
+        own = zip(
+            self.cones,
+            tf.split(s, self.rows, axis=-1),
+            tf.split(z, self.rows, axis=-1),
+            strict=True,
+        )
+        factors = tuple(cone.scaling(*parts) for cone, *parts in own)
+        return ProductScaling(factors, self.rows)

@@ -1,0 +1,76 @@
+"""The linear system of Newton's step at a scaling, factored.
+
+In scaled coordinates `z~ = W dz`, with `F = W^-1 A`, it is
+
+    (P + F'F) dx = a + F'c,      z~ = F dx - c.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tf_cvxlayers.linalg.rows_and_bounds import Rows
+from tf_cvxlayers.linalg.subspace import DiagonalFactor
+from tf_cvxlayers.linalg.symmetric import Factor, Symmetric
+
+# Added to the diagonal, relative to it, with and without refinement; and the least that
+# is added, in the units of an equilibrated program. A singular matrix then has a
+# factor, and what a step misses for it the next one mends.
+_PROXIMAL = 1e-13, 1e-11
+_LEAST = 1e-12
+
+
+class Refinement(NamedTuple):
+    """How exactly systems are solved.
+
+    Attributes:
+        is_made: bool tensor, whether with a step of refinement.
+        proximal: what is added to their diagonals, relative to these.
+    """
+
+    is_made: tf.Tensor
+    proximal: tf.Tensor
+
+    @classmethod
+    def of(cls, is_made: tf.Tensor) -> "Refinement":
+        """The setting with or without a step, as a bool tensor says."""
+        both = (tf.constant(part, tf.float64) for part in _PROXIMAL)
+        return cls(is_made, tf.where(is_made, *both))
+
+
+class NewtonSystem(NamedTuple):
+    """The system: `P`, `F`, and the factor of `P + F'F`.
+
+    Attributes:
+        P, F: the matrices.
+        factor: of `P + F'F` with `added` on its diagonal.
+        added: `[B, 1, n]`.
+        refine: bool tensor, whether it is solved with a step of refinement, to more
+            than half of the digits where it is badly conditioned.
+    """
+
+    P: Symmetric
+    F: Rows
+    factor: Factor | DiagonalFactor
+    added: tf.Tensor
+    refine: tf.Tensor
+
+    @classmethod
+    def of(cls, P: Symmetric, F: Rows, refinement: Refinement) -> "NewtonSystem":
+        """The system of a program, given `F = W^-1 A`."""
+        H = P.plus(F.gram(F))
+        added = tf.maximum(refinement.proximal * H.diagonal_part(), _LEAST)
+        factor = H.plus(Symmetric(added, None)).factored()
+        return cls(P, F, factor, added[:, None], refinement.is_made)
+
+    def solve(self, a: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """`(dx, z~)` for `(a, c)`, `[B, k, n]` and `[B, k, m]`."""
+        dx = self.factor.solve(a + self.F.transposed(c))
+        z = self.F.times(dx) - c
+
+        def refined():
+            more = a - self.P.times(dx) - self.F.transposed(z)
+            more = self.factor.solve(more)
+            return dx + more, z + self.F.times(more)
+
+        return tf.cond(self.refine, refined, lambda: (dx, z))

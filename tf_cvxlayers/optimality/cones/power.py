@@ -1,0 +1,46 @@
+"""The power cone `{(x, y, z): x^a y^(1 - a) >= |z|, x, y >= 0}`.
+
+Its surface is that of `g(x, y, z) = x^a y^(1 - a) - |z|`, which is concave; its flat
+faces are `{x = 0, z = 0}` and `{y = 0, z = 0}`.
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+from tf_cvxlayers.linalg.sparse import evenly
+from tf_cvxlayers.optimality.cones.smooth import SmoothCone, matrix
+
+
+@dataclasses.dataclass(frozen=True)
+class Power(SmoothCone):
+    """The power cone of one exponent `a`, between 0 and 1."""
+
+    a: float
+
+    def surface(self, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        a = self.a
+        x, y, z = s[:, 0], s[:, 1], s[:, 2]
+        f = self._product(s)
+        zero = tf.zeros_like(x)
+        gradient = tf.stack([a * f / x, (1.0 - a) * f / y, -tf.sign(z)], axis=1)
+        k = a * (1.0 - a) * f
+        rows = [
+            [-k / (x * x), k / (x * y), zero],
+            [k / (x * y), -k / (y * y), zero],
+            [zero, zero, zero],
+        ]
+        return gradient, matrix(rows)
+
+    def last_on_surface(self, s: tf.Tensor) -> tf.Tensor:
+        return tf.sign(s[:, 2]) * self._product(s)
+
+    def on_face(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
+        active = super().on_face(y, s)
+        held = tf.reduce_max(active[:, :2], axis=1)
+        return tf.stack([active[:, 0], active[:, 1], held], axis=1)
+
+    def _product(self, s: tf.Tensor) -> tf.Tensor:
+        """`x^a y^(1 - a)`, `[C]`."""
+        x = evenly(lambda value: tf.pow(value, self.a), s[:, 0])
+        return x * evenly(lambda value: tf.pow(value, 1.0 - self.a), s[:, 1])

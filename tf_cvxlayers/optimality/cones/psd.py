@@ -1,0 +1,55 @@
+"""The cone of positive semidefinite matrices, as packed triangles; its own dual.
+
+With `V = Q diag(w) Q'` the projection takes the positive parts of `w`. The eigenvectors
+of its derivative are the packed `Q (e_i e_j' + e_j e_i') Q'`, the eigenvalues 1 or 0
+where `w_i` and `w_j` have the same sign, otherwise `w+ / (w+ + |w-|)`, which is also
+the limit for equal eigenvalues (Busseti, Moursi, Boyd, "Solution refinement at regular
+points of conic problems", 2019, section 3). The basis is `Q`.
+"""
+
+import dataclasses
+
+import tensorflow as tf
+
+from tf_cvxlayers.linalg.eigenvalues import eigenvalues
+from tf_cvxlayers.optimality.cones.protocol import ConeGeometry
+from tf_cvxlayers.optimality.cones.triangles import packed, unpacked
+from tf_cvxlayers.program.cones import svec_indices
+
+
+@dataclasses.dataclass(frozen=True)
+class PSD(ConeGeometry):
+    """The positive semidefinite matrices of one order."""
+
+    order: int
+
+    @property
+    def keeps_axes(self) -> bool:
+        return False
+
+    def pair(self, y: tf.Tensor, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        w, Q = eigenvalues(unpacked((y - s)[:, :, None], self.order))
+
+        def with_eigenvalues(values):
+            matrix = tf.matmul(Q * values[..., None, :], Q, transpose_b=True)
+            return packed(matrix, self.order)[:, :, 0]
+
+        return with_eigenvalues(tf.nn.relu(w)), with_eigenvalues(tf.nn.relu(-w))
+
+    def spectrum(self, y: tf.Tensor, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        order = self.order
+        w, Q = eigenvalues(unpacked((y - s)[:, :, None], order)[:, 0])
+        positive, negative = tf.nn.relu(w), tf.nn.relu(-w)
+        up, down = positive[:, :, None], negative[:, None, :]
+        both = up + down
+        mixed = up / tf.where(both > 0, both, tf.ones_like(both))
+        values = tf.maximum(mixed, tf.linalg.matrix_transpose(mixed))
+        rows, columns, _ = svec_indices(order)
+        flat = tf.reshape(values, [-1, order * order])
+        return tf.gather(flat, rows * order + columns, axis=1), Q
+
+    def turned(self, basis: tf.Tensor, part: tf.Tensor, transpose: bool) -> tf.Tensor:
+        matrices = unpacked(part, self.order)
+        Q = basis[:, :, None]
+        left = tf.matmul(Q, matrices, transpose_a=transpose)
+        return packed(tf.matmul(left, Q, transpose_b=not transpose), self.order)

@@ -1,0 +1,118 @@
+"""What the cones that a smooth surface bounds have in common, in three dimensions.
+
+`K = {g >= 0}` near the surface `g(s) = 0`, with `g` concave. With `u = s - y` and `s`
+the projection of `u` onto `K`,
+
+    s - u = mu grad g(s),   g(s) = 0,   mu >= 0,
+
+so that `y = mu grad g(s)`. Differentiating both, with `H = -mu hess g(s)`, which is
+positive semidefinite, and `c = grad g(s)`,
+
+    [ I + H   -c ] [ ds  ]   [ du ]
+    [   c'     0 ] [ dmu ] = [ 0  ]
+
+gives `ds = E du` with `E = W - W c c'W / (c'W c)`, `W = (I + H)^-1`. The derivative of
+the projection onto the dual cone at `v = y - s = -u` is `D = I - E`. (Friberg,
+"Projection onto the exponential cone", 2021, has the projection itself.)
+
+Off the smooth surface: `y = 0` with `s` inside gives `D = 0`, `s = 0` with `y` inside
+the dual cone gives `D = I`, and on a flat face `D` is that of the face.
+"""
+
+import abc
+
+import tensorflow as tf
+
+from tf_cvxlayers.linalg.eigenvalues import eigenvalues
+from tf_cvxlayers.optimality.cones.protocol import ConeGeometry
+
+# Of `y` and `s` one counts as zero when it is so much smaller than the other one: at a
+# strictly complementary solution the two are many orders of magnitude apart.
+_VANISHING = 1e-7
+
+
+class SmoothCone(ConeGeometry):
+    """A cone in three dimensions that a smooth surface bounds. Abstract."""
+
+    @abc.abstractmethod
+    def surface(self, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """`grad g [C, 3]` and `hess g [C, 3, 3]` at `s [C, 3]`."""
+
+    @abc.abstractmethod
+    def last_on_surface(self, s: tf.Tensor) -> tf.Tensor:
+        """The last coordinate `[C]` that brings `s` onto the surface."""
+
+    def on_face(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
+        """One for each coordinate that a flat face holds at zero, else zero: `[C, 3]`.
+
+        There the projection is, to first order, that onto a product of half-lines.
+        """
+        return tf.cast(tf.abs(s) <= tf.abs(y), s.dtype)
+
+    @property
+    def keeps_axes(self) -> bool:
+        return False
+
+    def pair(self, y: tf.Tensor, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """`s` is moved onto the surface along its last coordinate, and `y` becomes the
+        nearest multiple of `grad g(s)`: a retraction."""
+        last = self.last_on_surface(s)
+        on_surface = tf.stack([s[:, 0], s[:, 1], last], axis=1)
+        gradient, _ = self.surface(on_surface)
+        normal = _multiplier(gradient, y)[:, None] * gradient
+        finite = (_is_finite(on_surface) & _is_finite(normal))[:, None]
+        active = self.on_face(y, s)
+        on_surface = tf.where(finite, on_surface, (1.0 - active) * s)
+        normal = tf.where(finite, normal, active * y)
+        no_y, no_s = (flag[:, None] for flag in _vanishing(y, s))
+        return (
+            tf.where(no_y, tf.zeros_like(y), tf.where(no_s, y, normal)),
+            tf.where(no_s, tf.zeros_like(s), tf.where(no_y, s, on_surface)),
+        )
+
+    def spectrum(self, y: tf.Tensor, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        values, basis = eigenvalues(self._derivative(y, s))
+        return tf.clip_by_value(values, 0.0, 1.0), basis
+
+    def turned(self, basis: tf.Tensor, part: tf.Tensor, transpose: bool) -> tf.Tensor:
+        return tf.matmul(basis, part, transpose_a=transpose)
+
+    def _derivative(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
+        """`D [C, 3, 3]`."""
+        gradient, hessian = self.surface(s)
+        mu = _multiplier(gradient, y)
+        eye = tf.eye(3, dtype=s.dtype)
+        H = -mu[:, None, None] * hessian
+        finite = _is_finite(gradient) & _is_finite(tf.reshape(H, [-1, 9]))
+        H = tf.where(finite[:, None, None], H, tf.zeros_like(H))
+        W = tf.linalg.inv(eye + H)
+        Wc = tf.linalg.matvec(W, gradient)
+        cWc = tf.reduce_sum(gradient * Wc, axis=1)
+        D = eye - W + Wc[:, :, None] * Wc[:, None, :] / cWc[:, None, None]
+        D = tf.where(finite[:, None, None], D, tf.linalg.diag(self.on_face(y, s)))
+        no_y, no_s = _vanishing(y, s)
+        D = tf.where(no_y[:, None, None], tf.zeros_like(D), D)
+        D = tf.where(no_s[:, None, None], eye + tf.zeros_like(D), D)
+        return 0.5 * (D + tf.linalg.matrix_transpose(D))
+
+
+def matrix(rows: list[list[tf.Tensor]]) -> tf.Tensor:
+    """The matrices `[C, 3, 3]` with these entries, `[C]` each."""
+    return tf.stack([tf.stack(row, axis=1) for row in rows], axis=1)
+
+
+def _multiplier(gradient: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
+    """The `mu [C]` for which `mu grad g` is closest to `y`."""
+    size = tf.reduce_sum(gradient * gradient, axis=1)
+    return tf.nn.relu(tf.reduce_sum(gradient * y, axis=1) / size)
+
+
+def _vanishing(y: tf.Tensor, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Whether `y`, and whether `s`, is zero up to a solver's accuracy: `[C]` each."""
+    size_y = tf.reduce_max(tf.abs(y), axis=1)
+    size_s = tf.reduce_max(tf.abs(s), axis=1)
+    return size_y <= _VANISHING * size_s, size_s <= _VANISHING * size_y
+
+
+def _is_finite(value: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_all(tf.math.is_finite(value), axis=1)
