@@ -21,9 +21,12 @@ ORDER = """
 errors
 
 linalg linalg.patterns linalg.ordered_sums linalg.batch_axis linalg.strided_columns
-linalg.sparse linalg.singular_values linalg.eigenvalues linalg.subspace
-linalg.lazy_values linalg.symmetric
-linalg.submatrices linalg.rows_and_bounds
+linalg.sparse linalg.singular_values linalg.eigenvalues linalg.symmetric
+linalg.lazy_values linalg.vectors linalg.rows
+linalg.submatrices linalg.sparse_matrices linalg.subspace linalg.dense_symmetric
+linalg.diagonal linalg.dense_rows
+linalg.bounds
+linalg.rows_and_bounds
 
 program program.cones
 program.cone_program
@@ -56,7 +59,8 @@ engines.interior_point.cones engines.interior_point.cones.protocol
 engines.interior_point.cones.orthant engines.interior_point.cones.second_order
 engines.interior_point.cones.table
 engines.interior_point.cones.product
-engines.interior_point.equilibration engines.interior_point.null_space
+engines.interior_point.equilibration engines.interior_point.coordinates
+engines.interior_point.null_space
 engines.interior_point.embedding engines.interior_point.newton_system
 engines.interior_point.step engines.interior_point.verdicts
 engines.interior_point.loop

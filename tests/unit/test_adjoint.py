@@ -6,9 +6,10 @@ import tensorflow as tf
 
 from tests.problems import BY_NAME
 from tf_cvxlayers.engines import Diffcp
-from tf_cvxlayers.linalg.rows_and_bounds import all_general
+from tf_cvxlayers.linalg.dense_rows import DenseRows
+from tf_cvxlayers.linalg.dense_symmetric import DenseSymmetric
+from tf_cvxlayers.linalg.diagonal import Diagonal
 from tf_cvxlayers.linalg.sparse import symmetric_to_dense, to_dense
-from tf_cvxlayers.linalg.symmetric import Symmetric
 from tf_cvxlayers.optimality.adjoint import direct_adjoint
 from tf_cvxlayers.optimality.cones.product import Spectrum, derivative_pattern
 from tf_cvxlayers.optimality.kkt import kkt_system
@@ -123,7 +124,7 @@ def test_a_singular_system_has_its_least_squares_solution_of_least_norm():
     structure, data, solution = solved("optnet", 1)
     system = _system(structure, data, solution)
     # Without objective and constraints' values the system is singular.
-    zero = Symmetric(tf.zeros([1, structure.n], tf.float64), None)
+    zero = Diagonal(tf.zeros([1, structure.n], tf.float64))
     system = system._replace(P=zero)
     rng = np.random.default_rng(0)
     right = tuple(
@@ -150,9 +151,9 @@ def test_a_program_with_too_few_rows_at_its_solution_still_has_a_factor(active):
     y = np.where(is_active, rng.uniform(0.5, 2.0, (batch, m)), 0.0)
     s = np.where(is_active, 0.0, rng.uniform(0.5, 2.0, (batch, m)))
     problem = Matrices(
-        Symmetric(None, tf.zeros([1, n, n], tf.float64)),
+        DenseSymmetric(tf.zeros([1, n, n], tf.float64)),
         tf.zeros([1, n], tf.float64),
-        all_general(tf.constant(rng.normal(size=(batch, m, n)))),
+        DenseRows(tf.constant(rng.normal(size=(batch, m, n)))),
         tf.zeros([1, m], tf.float64),
     )
     system = kkt_system(ConeDims(nonnegative=m), problem, *map(tf.constant, (y, s)))

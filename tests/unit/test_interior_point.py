@@ -12,8 +12,8 @@ from tf_cvxlayers.engines.interior_point.newton_system import Refinement
 from tf_cvxlayers.engines.interior_point.null_space import solve_in_null_space
 from tf_cvxlayers.engines.interior_point.step import step
 from tf_cvxlayers.errors import Status
-from tf_cvxlayers.linalg.rows_and_bounds import all_general
-from tf_cvxlayers.linalg.symmetric import Symmetric
+from tf_cvxlayers.linalg.dense_rows import DenseRows
+from tf_cvxlayers.linalg.dense_symmetric import DenseSymmetric
 from tf_cvxlayers.optimality.matrices import Matrices
 from tf_cvxlayers.program.cones import ConeDims
 
@@ -60,7 +60,7 @@ def test_rows_are_scaled_without_the_first(dims):
     scaling = _scaling(rng, dims)
     each = tf.constant(np.tile(np.eye(1 + dims.size), (BATCH, 1, 1)))
     rows = rng.normal(size=(BATCH, dims.size, 5))
-    found = scaling.inverse_rows(all_general(tf.constant(rows))).general
+    found = scaling.inverse_rows(DenseRows(tf.constant(rows))).dense()
     inverse = scaling.inverse(each).numpy()[:, 1:, 1:]
     np.testing.assert_allclose(found, inverse @ rows, atol=1e-12)
 
@@ -95,9 +95,9 @@ def _embedding(rng, dims, n):
     root = rng.normal(size=(BATCH, n, n))
     A = rng.normal(size=(BATCH, dims.size, n))
     problem = Matrices(
-        Symmetric(None, tf.constant(root.swapaxes(1, 2) @ root)),
+        DenseSymmetric(tf.constant(root.swapaxes(1, 2) @ root)),
         tf.constant(rng.normal(size=(BATCH, n))),
-        all_general(tf.constant(A)),
+        DenseRows(tf.constant(A)),
         tf.constant(rng.normal(size=(BATCH, dims.size))),
     )
     parts = rng.normal(size=(BATCH, 1, n)), _inside(rng, dims), _inside(rng, dims)
@@ -129,9 +129,9 @@ def test_equilibration_is_exact_and_brings_entries_near_one():
     A = rng.normal(size=(BATCH, 7, 5)) * units[0][:, None] * units[1][:5]
     root = rng.normal(size=(BATCH, 5, 5)) * units[1][:5]
     problem = Matrices(
-        Symmetric(None, tf.constant(root.swapaxes(1, 2) @ root)),
+        DenseSymmetric(tf.constant(root.swapaxes(1, 2) @ root)),
         tf.constant(rng.normal(size=(BATCH, 5))),
-        all_general(tf.constant(A)),
+        DenseRows(tf.constant(A)),
         tf.constant(rng.normal(size=(BATCH, 7))),
     )
     new, (d, e) = equilibrated(dims, problem)
@@ -140,18 +140,18 @@ def test_equilibration_is_exact_and_brings_entries_near_one():
         np.testing.assert_array_equal(exponents, np.round(exponents))
     np.testing.assert_array_equal(e[:, 4:], np.tile(e[:, 4:5], (1, 3)))
     expected = e.numpy()[:, :, None] * A * d.numpy()[:, None, :]
-    np.testing.assert_array_equal(new.A.general, expected)
+    np.testing.assert_array_equal(new.A.dense(), expected)
 
     def spread(matrices):
         largest = np.abs(matrices).max(axis=2)
         return largest.max() / largest.min()
 
-    assert spread(new.A.general.numpy()[:, :4]) < 1e-2 * spread(A[:, :4])
+    assert spread(new.A.dense().numpy()[:, :4]) < 1e-2 * spread(A[:, :4])
 
 
 def _solved_by_least_norm(problem):
     """The unconstrained minimum, as a solver of programs without equalities."""
-    w = -tf.linalg.solve(problem.P.dense, problem.q[:, :, None])[:, :, 0]
+    w = -tf.linalg.solve(problem.P.dense(), problem.q[:, :, None])[:, :, 0]
     z = tf.zeros_like(problem.b)
     batch = tf.shape(w)[0]
     return w, z, problem.b - problem.A.times(w), tf.zeros([batch], tf.int32), 0
@@ -169,9 +169,9 @@ def test_equalities_hold_though_some_depend_on_others(equalities, dependent):
     b, G = (E @ x[:, :, None])[:, :, 0], rng.normal(size=(BATCH, 2, n))
     P = root.swapaxes(1, 2) @ root
     problem = Matrices(
-        Symmetric(None, tf.constant(P)),
+        DenseSymmetric(tf.constant(P)),
         tf.constant(q),
-        all_general(tf.constant(np.concatenate([E, G], axis=1))),
+        DenseRows(tf.constant(np.concatenate([E, G], axis=1))),
         tf.constant(np.concatenate([b, np.zeros((BATCH, 2))], axis=1)),
     )
 

@@ -1,183 +1,93 @@
-"""A matrix of rows, of which those with a single entry stay lists of numbers.
-
-A row of `A` with a single entry is a bound on a variable. `A'diag(w)A` of bounds is a
-diagonal, and a problem that has nothing else is solved without a factorization.
-"""
+"""A matrix of rows, of which those with a single entry stay lists of numbers."""
 
 import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from tf_cvxlayers.linalg.sparse import sum_by_row, take
+from tf_cvxlayers.linalg.bounds import Bounds
+from tf_cvxlayers.linalg.dense_rows import DenseRows
+from tf_cvxlayers.linalg.rows import Rows
+from tf_cvxlayers.linalg.sparse import take
 from tf_cvxlayers.linalg.strided_columns import joined
-from tf_cvxlayers.linalg.subspace import Subspace
-from tf_cvxlayers.linalg.symmetric import Symmetric, like, product
+from tf_cvxlayers.linalg.symmetric import SymmetricMatrix
+from tf_cvxlayers.linalg.vectors import taken
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Split:
-    """Which rows are bounds, on which variables, and which are not."""
+class Places:
+    """Which rows of a matrix are general ones, and which are bounds."""
 
-    bounds: np.ndarray
-    columns: np.ndarray
     general: np.ndarray
-    n: int
+    bounds: np.ndarray
 
     @functools.cached_property
     def order(self) -> np.ndarray:
         """From general rows, then bounds, to the order of the rows."""
         return np.argsort(np.concatenate([self.general, self.bounds]))
 
-    @functools.cached_property
-    def by_column(self) -> np.ndarray:
-        """The order of the bounds by column."""
-        return np.argsort(self.columns, kind="stable")
 
-    def onto_columns(self, values: tf.Tensor) -> tf.Tensor:
-        """Values of the bounds, summed to `n` by their columns."""
-        order = self.by_column
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class RowsAndBounds(Rows):
+    """General rows and bounds, at these places."""
 
-        def summed(values):
-            return sum_by_row(take(values, order), self.columns[order], self.n)
-
-        return _flatly(summed, [values])
-
-
-class Rows(NamedTuple):
-    """A matrix `[B, m, n]` of rows.
-
-    Attributes:
-        general: `[B, rows, n]`, the rows that are not bounds, or None.
-        bounds: `[B, bounds]`, the one entry of each other row, or None.
-        split: which are which.
-        within: the subspace that the columns are projected onto, of bounds only.
-    """
-
-    general: tf.Tensor | None
-    bounds: tf.Tensor | None
-    split: Split
-    within: Subspace | None = None
+    general: DenseRows
+    bounds: Bounds
+    places: Places
 
     def times(self, x: tf.Tensor) -> tf.Tensor:
-        """`A x` for vectors."""
-        if self.bounds is None:
-            return product(self.general, x)
-        split = self.split
-        parts = [like(self.bounds, x) * _taken([x], split.columns)]
-        if self.general is not None:
-            parts.insert(0, product(self.general, x))
-        return _taken(parts, split.order)
+        return taken([self.general.times(x), self.bounds.times(x)], self.places.order)
 
     def transposed(self, y: tf.Tensor) -> tf.Tensor:
-        """`A' y` for vectors."""
-        if self.bounds is None:
-            return product(self.general, y, transpose=True)
-        split = self.split
-        part = _taken([y], split.bounds)
-        if self.general is None:
-            image = split.onto_columns(like(self.bounds, y) * part)
-            return image if self.within is None else self.within.project(image)
-        # A difference, for what `sums` says.
-        rest = product(self.general, _taken([y], split.general), transpose=True)
-        return rest - split.onto_columns(like(-self.bounds, y) * part)
+        general, bounds = (
+            taken([y], rows) for rows in (self.places.general, self.places.bounds)
+        )
+        # A difference, for what `ordered_sums` says.
+        minus = Bounds(-self.bounds.numbers, self.bounds.on)
+        return self.general.transposed(general) - minus.transposed(bounds)
 
-    def scaled(self, rows: tf.Tensor, columns: tf.Tensor | None = None) -> "Rows":
-        """`diag(rows) A diag(columns)`."""
-        general, bounds = self.general, self.bounds
-        if general is not None:
-            general = take(rows, self.split.general)[:, :, None] * general
-        if bounds is not None:
-            bounds = take(rows, self.split.bounds) * bounds
-        if columns is not None and general is not None:
-            general = general * columns[:, None, :]
-        if columns is not None and bounds is not None:
-            bounds = bounds * take(columns, self.split.columns)
-        return Rows(general, bounds, self.split, self.within)
-
-    def gram(self, weighted: "Rows") -> Symmetric:
-        """`A'W A`, given `W A`."""
-        parts = []
-        if self.general is not None:
-            full = tf.matmul(self.general, weighted.general, transpose_a=True)
-            parts.append(Symmetric(None, full))
-        if self.bounds is not None:
-            diagonal = self.split.onto_columns(self.bounds * weighted.bounds)
-            parts.append(Symmetric(diagonal, None))
-        return functools.reduce(Symmetric.plus, parts)
-
-    def batch(self) -> int | None:
-        """The size of the batch axis, None where it is unknown."""
-        values: Any = self.bounds if self.general is None else self.general
-        return values.shape[0]
-
-    def row_norms(self) -> tf.Tensor:
-        """The squared norm of each row, `[B, m]`."""
-        return self._by_row(tf.square, tf.reduce_sum)
-
-    def row_largest(self) -> tf.Tensor:
-        """The largest absolute value of each row, `[B, m]`."""
-        return self._by_row(tf.abs, tf.reduce_max)
-
-    def _by_row(
-        self, of_entry: Callable[..., tf.Tensor], of_row: Callable[..., tf.Tensor]
-    ) -> tf.Tensor:
-        parts = []
-        if self.general is not None:
-            parts.append(of_row(of_entry(self.general), axis=2))
-        if self.bounds is not None:
-            parts.append(of_entry(self.bounds))
-        return take(parts, self.split.order)
-
-    def column_largest(self) -> tf.Tensor:
-        """The largest absolute value of each column, `[B, n]`."""
-        parts = []
-        if self.general is not None:
-            parts.append(tf.reduce_max(tf.abs(self.general), axis=1))
-        if self.bounds is not None:
-            # Of several bounds on a variable their sum is near enough.
-            parts.append(self.split.onto_columns(tf.abs(self.bounds)))
-        return functools.reduce(tf.maximum, parts)
-
-    def bounds_only(self) -> "Rows":
-        """Without the general rows."""
-        columns = self.split.columns
-        none, each = np.zeros(0, np.int64), np.arange(columns.size)
-        split = Split(each, columns, none, self.split.n)
-        return Rows(None, self.bounds, split, self.within)
+    def tensors(self) -> tuple[tf.Tensor, ...]:
+        return *self.general.tensors(), *self.bounds.tensors()
 
     def dense(self) -> tf.Tensor:
-        """The matrix, `[B, m, n]`."""
-        if self.bounds is None:
-            return self.general
-        split = self.split
-        place = np.arange(split.columns.size) * split.n + split.columns
-        size = split.columns.size * split.n
-        flat = sum_by_row(self.bounds, place, size)
-        rows = tf.reshape(flat, [-1, split.columns.size, split.n])
-        parts = [rows] if self.general is None else [self.general, rows]
-        return tf.gather(joined(parts), split.order, axis=1)
+        both = joined([self.general.dense(), self.bounds.dense()])
+        return tf.gather(both, self.places.order, axis=1)
 
+    def scaled(self, rows: tf.Tensor) -> "RowsAndBounds":
+        return RowsAndBounds(
+            self.general.scaled(take(rows, self.places.general)),
+            self.bounds.scaled(take(rows, self.places.bounds)),
+            self.places,
+        )
 
-def _taken(parts: list[tf.Tensor], columns: np.ndarray) -> tf.Tensor:
-    """`take` for vectors."""
-    return _flatly(lambda *parts: take(parts, columns), parts)
+    def gram(self, weighted: "RowsAndBounds") -> SymmetricMatrix:
+        bounds = self.bounds.gram(weighted.bounds)
+        return self.general.gram(weighted.general).plus(bounds)
 
+    def row_norms(self) -> tf.Tensor:
+        return self._in_order(self.general.row_norms(), self.bounds.row_norms())
 
-def _flatly(function: Callable[..., tf.Tensor], vectors: list[tf.Tensor]) -> tf.Tensor:
-    """A function of vectors `[B, n]`, of several for each element `[B, k, n]`."""
-    if len(vectors[0].shape) == 2:
-        return function(*vectors)
-    flat = [tf.reshape(v, [-1, v.shape[2]]) for v in vectors]
-    result = function(*flat)
-    return tf.reshape(result, [-1, vectors[0].shape[1], result.shape[1]])
+    def row_largest(self) -> tf.Tensor:
+        return self._in_order(self.general.row_largest(), self.bounds.row_largest())
 
+    def divided(self, p: int) -> tuple[tf.Tensor, Rows]:
+        """The first `p` rows, and the others: bounds alone, if the first ones are all
+        that are none."""
+        if np.array_equal(self.places.general, np.arange(p)):
+            return self.general.matrix, self.bounds
+        return DenseRows(self.dense()).divided(p)
 
-def all_general(matrix: tf.Tensor) -> Rows:
-    """The rows of a dense matrix `[B, m, n]`."""
-    _, m, n = matrix.shape
-    none = np.zeros(0, np.int64)
-    return Rows(matrix, None, Split(none, none, np.arange(m), n))
+    def columns_scaled(self, columns: tf.Tensor) -> Rows:
+        return RowsAndBounds(
+            self.general.columns_scaled(columns),
+            self.bounds.columns_scaled(columns),
+            self.places,
+        )
+
+    def column_largest(self) -> tf.Tensor:
+        bounds = self.bounds.column_largest()
+        return tf.maximum(self.general.column_largest(), bounds)
+
+    def _in_order(self, general: tf.Tensor, bounds: tf.Tensor) -> tf.Tensor:
+        return take([general, bounds], self.places.order)

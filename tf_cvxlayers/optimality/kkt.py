@@ -25,9 +25,11 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_cvxlayers.linalg.rows_and_bounds import Rows, all_general
+from tf_cvxlayers.linalg.dense_rows import DenseRows
+from tf_cvxlayers.linalg.diagonal import Diagonal
+from tf_cvxlayers.linalg.rows import Rows
 from tf_cvxlayers.linalg.singular_values import SingularValues
-from tf_cvxlayers.linalg.symmetric import Symmetric
+from tf_cvxlayers.linalg.symmetric import SymmetricMatrix
 from tf_cvxlayers.optimality.cones.product import Spectrum
 from tf_cvxlayers.optimality.matrices import Matrices
 from tf_cvxlayers.program.cones import ConeDims
@@ -44,7 +46,7 @@ _EPSILON = 1e-15
 class KKT(NamedTuple):
     """The system (*) of a batch: `P`, `A`, `A~`, and `D`."""
 
-    P: Symmetric
+    P: SymmetricMatrix
     A: Rows
     turned: Rows
     cone: Spectrum
@@ -72,9 +74,9 @@ class KKT(NamedTuple):
         gram = A.gram(A.scaled(d / lower))
         small = tf.ones_like(right[0]) * (_DELTA**1.5 * scale)
         # A diagonal always has a factor.
-        if self.P.diagonal is None or gram.diagonal is None:
+        if not (self.P.is_diagonal and gram.is_diagonal):
             small = tf.maximum(small, self._rounding(gram))
-        factor = self.P.plus(gram, Symmetric(small, None)).factored()
+        factor = self.P.plus(gram, Diagonal(small)).factored()
 
         def regularized(a, c):
             summed = a + A.transposed(c / lower)
@@ -89,7 +91,7 @@ class KKT(NamedTuple):
         size = _joint_norm(right)
         return (r, e), miss / tf.where(size > 0, size, tf.ones_like(size))
 
-    def _rounding(self, gram: Symmetric) -> tf.Tensor:
+    def _rounding(self, gram: SymmetricMatrix) -> tf.Tensor:
         """What rounding may take from the diagonal of a matrix that is singular since
         it has fewer curvatures and rows than variables; for others zero. `[B, n]`.
 
@@ -104,7 +106,7 @@ class KKT(NamedTuple):
     def least_squares(self, right: Pair) -> Pair:
         """The `(r, e)` of least norm among those that solve (*) best."""
         d = self.cone.values
-        P, A = _for_batch(self.P.full(), d), _for_batch(self.turned.dense(), d)
+        P, A = _for_batch(self.P.dense(), d), _for_batch(self.turned.dense(), d)
         n = P.shape[1]
         top = tf.concat([P, -tf.linalg.matrix_transpose(A)], axis=2)
         bottom = tf.concat([d[:, :, None] * A, tf.linalg.diag(1.0 - d)], axis=2)
@@ -120,7 +122,7 @@ def kkt_system(dims: ConeDims, problem: Matrices, y: tf.Tensor, s: tf.Tensor) ->
     P, A = problem.P, problem.A
     if cone.is_identity:
         return KKT(P, A, A, cone)
-    return KKT(P, A, all_general(cone.into(A.dense())), cone)
+    return KKT(P, A, DenseRows(cone.into(A.dense())), cone)
 
 
 def _for_batch(matrix: tf.Tensor, d: tf.Tensor) -> tf.Tensor:

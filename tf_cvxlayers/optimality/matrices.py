@@ -6,18 +6,16 @@ import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.linalg.batch_axis import dynamic_batch_size
+from tf_cvxlayers.linalg.bounds import Bounds, Columns
+from tf_cvxlayers.linalg.dense_rows import DenseRows
+from tf_cvxlayers.linalg.dense_symmetric import DenseSymmetric
+from tf_cvxlayers.linalg.diagonal import Diagonal
 from tf_cvxlayers.linalg.patterns import Pattern
-from tf_cvxlayers.linalg.rows_and_bounds import Rows, Split, all_general
-from tf_cvxlayers.linalg.sparse import (
-    matvec,
-    sum_by_row,
-    symmetric_matvec,
-    symmetric_to_dense,
-    take,
-    to_dense,
-    transposed_matvec,
-)
-from tf_cvxlayers.linalg.symmetric import Symmetric
+from tf_cvxlayers.linalg.rows import Rows
+from tf_cvxlayers.linalg.rows_and_bounds import Places, RowsAndBounds
+from tf_cvxlayers.linalg.sparse import sum_by_row, symmetric_to_dense, take, to_dense
+from tf_cvxlayers.linalg.sparse_matrices import SparseRows, SparseSymmetric
+from tf_cvxlayers.linalg.symmetric import SymmetricMatrix
 from tf_cvxlayers.program.cone_program import ConeData, ConeStructure
 
 # With fewer bounds than this the few operations that they need when they are kept apart
@@ -25,32 +23,6 @@ from tf_cvxlayers.program.cone_program import ConeData, ConeStructure
 _MANY_BOUNDS = 16
 # A dense factorization wins below this order, and up to the second one if A is full.
 _DENSE_ORDER, _FULL_ORDER, _FULL = 300, 1000, 0.1
-
-
-class SparseSymmetric(NamedTuple):
-    """The symmetric part of a sparse matrix, for products only."""
-
-    pattern: Pattern
-    values: tf.Tensor
-
-    def times(self, x: tf.Tensor) -> tf.Tensor:
-        """The product with vectors."""
-        return symmetric_matvec(self.pattern, self.values, x)
-
-
-class SparseRows(NamedTuple):
-    """A sparse matrix, for products only."""
-
-    pattern: Pattern
-    values: tf.Tensor
-
-    def times(self, x: tf.Tensor) -> tf.Tensor:
-        """`A x` for vectors."""
-        return matvec(self.pattern, self.values, x)
-
-    def transposed(self, y: tf.Tensor) -> tf.Tensor:
-        """`A' y` for vectors."""
-        return transposed_matvec(self.pattern, self.values, y)
 
 
 def fits_dense(structure: ConeStructure) -> bool:
@@ -63,14 +35,14 @@ def fits_dense(structure: ConeStructure) -> bool:
 class Matrices(NamedTuple):
     """The data of a cone program as matrices that can be factored, and vectors."""
 
-    P: Symmetric
+    P: SymmetricMatrix
     q: tf.Tensor
     A: Rows
     b: tf.Tensor
 
     def batch(self) -> tf.Tensor:
         """The size of the batch axis of what is not shared by the batch."""
-        own = [t for t in (self.q, self.b, *self.P[:2], *self.A[:2]) if t is not None]
+        own = self.q, self.b, *self.P.tensors(), *self.A.tensors()
         return dynamic_batch_size(own)
 
 
@@ -106,10 +78,10 @@ def sparse_matrices(structure: ConeStructure, data: ConeData) -> SparseMatrices:
     )
 
 
-def _symmetric(pattern: Pattern, values: tf.Tensor) -> Symmetric:
+def _symmetric(pattern: Pattern, values: tf.Tensor) -> SymmetricMatrix:
     if pattern.is_diagonal:
-        return Symmetric(sum_by_row(values, pattern.rows, pattern.shape[0]), None)
-    return Symmetric(None, symmetric_to_dense(pattern, values))
+        return Diagonal(sum_by_row(values, pattern.rows, pattern.shape[0]))
+    return DenseSymmetric(symmetric_to_dense(pattern, values))
 
 
 def _rows(structure: ConeStructure, values: tf.Tensor, keeps_bounds: bool) -> Rows:
@@ -117,16 +89,16 @@ def _rows(structure: ConeStructure, values: tf.Tensor, keeps_bounds: bool) -> Ro
     bounds = structure.bounds
     few = bounds.size < max(1, 0 if keeps_bounds else min(_MANY_BOUNDS, structure.m))
     if few or not structure.cones.is_polyhedral:
-        return all_general(to_dense(pattern, values))
+        return DenseRows(to_dense(pattern, values))
     is_bound = np.isin(pattern.rows, bounds)
     entries = np.flatnonzero(is_bound)
     entries = entries[np.argsort(pattern.rows[entries])]
+    kept = Bounds(take(values, entries), Columns(pattern.columns[entries], n))
     general = np.setdiff1d(np.arange(structure.m), bounds)
-    split = Split(bounds, pattern.columns[entries], general, n)
-    matrix = None
-    if general.size:
-        others = np.flatnonzero(~is_bound)
-        rows = np.searchsorted(general, pattern.rows[others])
-        part = Pattern(rows, pattern.columns[others], (general.size, n))
-        matrix = to_dense(part, take(values, others))
-    return Rows(matrix, take(values, entries), split)
+    if not general.size:
+        return kept
+    others = np.flatnonzero(~is_bound)
+    rows = np.searchsorted(general, pattern.rows[others])
+    part = Pattern(rows, pattern.columns[others], (general.size, n))
+    matrix = to_dense(part, take(values, others))
+    return RowsAndBounds(DenseRows(matrix), kept, Places(general, bounds))

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_cvxlayers.linalg.rows_and_bounds import Rows
-from tf_cvxlayers.linalg.symmetric import Symmetric
+from tf_cvxlayers.linalg.rows import Rows
+from tf_cvxlayers.linalg.symmetric import SymmetricMatrix
 from tf_cvxlayers.optimality.matrices import Matrices
 
 
@@ -55,7 +55,7 @@ class Embedding(NamedTuple):
         largest_q, largest_b: of the absolute values, `[B, 1, 1]`.
     """
 
-    P: Symmetric
+    P: SymmetricMatrix
     A: Rows
     minus_q: tf.Tensor
     one_b: tf.Tensor
@@ -84,8 +84,7 @@ class Embedding(NamedTuple):
 
     def within_its_space(self, point: Iterate) -> Iterate:
         """The point where rounding has left the subspace, if it is confined to one."""
-        space = self.P.within
-        return point if space is None else point._replace(x=space.project(point.x))
+        return point._replace(x=self.P.confined(point.x))
 
 
 class Residual(NamedTuple):

@@ -11,7 +11,7 @@ from tf_cvxlayers.engines.interior_point.cones.table import SYMMETRIC_CONES
 from tf_cvxlayers.engines.interior_point.equilibration import equilibrated
 from tf_cvxlayers.engines.interior_point.null_space import solve_in_null_space
 from tf_cvxlayers.engines.interior_point.phases import solved_in_phases
-from tf_cvxlayers.linalg.rows_and_bounds import all_general
+from tf_cvxlayers.linalg.dense_rows import DenseRows
 from tf_cvxlayers.optimality.adjoint import direct_adjoint
 from tf_cvxlayers.optimality.matrices import Matrices, dense_matrices, fits_dense
 from tf_cvxlayers.program import cones
@@ -112,5 +112,5 @@ class InteriorPoint(Engine):
 
 def _reordered(program: Matrices, order: np.ndarray) -> Matrices:
     """The program with its rows in another order."""
-    A = all_general(tf.gather(program.A.dense(), order, axis=1))
+    A = DenseRows(tf.gather(program.A.dense(), order, axis=1))
     return program._replace(A=A, b=tf.gather(program.b, order, axis=1))

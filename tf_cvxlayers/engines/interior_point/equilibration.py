@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tf_cvxlayers.linalg.batch_axis import batch_size
 from tf_cvxlayers.optimality.matrices import Matrices
 from tf_cvxlayers.program.cones import KINDS, ConeDims
 
@@ -32,14 +33,14 @@ def equilibrated(dims: ConeDims, problem: Matrices) -> tuple[Matrices, Units]:
     """The program in new units."""
     P, q, A, b = problem
     # A matrix that is shared by the batch stays so, and P has no say then.
-    with_P = A.batch() != 1 or P.batch() == 1
+    with_P = batch_size(A.tensors()) != 1 or batch_size(P.tensors()) == 1
     d, e = tf.ones([1, q.shape[1]], q.dtype), tf.ones([1, b.shape[1]], b.dtype)
     for _ in range(_PASSES):
         columns = A.column_largest()
         if with_P:
             columns = tf.maximum(columns, P.column_largest())
         new_d, new_e = _unit(columns), _unit(_by_cone(dims, A.row_largest()))
-        P, A = P.scaled(new_d), A.scaled(new_e, new_d)
+        P, A = P.scaled(new_d), A.scaled(new_e).columns_scaled(new_d)
         d, e = d * new_d, e * new_e
     return Matrices(P, d * q, A, e * b), Units(d, e)
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tf_cvxlayers.linalg.rows_and_bounds import Rows
-from tf_cvxlayers.linalg.subspace import DiagonalFactor
-from tf_cvxlayers.linalg.symmetric import Factor, Symmetric
+from tf_cvxlayers.linalg.diagonal import Diagonal
+from tf_cvxlayers.linalg.rows import Rows
+from tf_cvxlayers.linalg.symmetric import Factor, SymmetricMatrix
 
 # Added to the diagonal, relative to it, with and without refinement; and the least that
 # is added, in the units of an equilibrated program. A singular matrix then has a
@@ -49,18 +49,18 @@ class NewtonSystem(NamedTuple):
             than half of the digits where it is badly conditioned.
     """
 
-    P: Symmetric
+    P: SymmetricMatrix
     F: Rows
-    factor: Factor | DiagonalFactor
+    factor: Factor
     added: tf.Tensor
     refine: tf.Tensor
 
     @classmethod
-    def of(cls, P: Symmetric, F: Rows, refinement: Refinement) -> "NewtonSystem":
+    def of(cls, P: SymmetricMatrix, F: Rows, refinement: Refinement) -> "NewtonSystem":
         """The system of a program, given `F = W^-1 A`."""
         H = P.plus(F.gram(F))
         added = tf.maximum(refinement.proximal * H.diagonal_part(), _LEAST)
-        factor = H.plus(Symmetric(added, None)).factored()
+        factor = H.plus(Diagonal(added)).factored()
         return cls(P, F, factor, added[:, None], refinement.is_made)
 
     def solve(self, a: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_cvxlayers.linalg.rows_and_bounds import Rows
+from tf_cvxlayers.linalg.rows import Rows
 
 
 class OrthantScaling(NamedTuple):

@@ -13,7 +13,8 @@ from tf_cvxlayers.engines.interior_point.cones.protocol import (
     SymmetricCone,
 )
 from tf_cvxlayers.engines.interior_point.cones.table import SYMMETRIC_CONES
-from tf_cvxlayers.linalg.rows_and_bounds import Rows, all_general
+from tf_cvxlayers.linalg.dense_rows import DenseRows
+from tf_cvxlayers.linalg.rows import Rows
 from tf_cvxlayers.program.cones import ConeDims
 
 
@@ -55,7 +56,7 @@ class ProductScaling(NamedTuple):
         """`W^-1 A`, for a matrix without the first row."""
         columns = tf.linalg.matrix_transpose(A.dense())
         columns = self.inverse(tf.pad(columns, [[0, 0], [0, 0], [1, 0]]))[:, :, 1:]
-        return all_general(tf.linalg.matrix_transpose(columns))
+        return DenseRows(tf.linalg.matrix_transpose(columns))
 
     def _each(self, name: str, *vectors: tf.Tensor) -> tf.Tensor:
         parts = zip(*(tf.split(v, self.rows, axis=-1) for v in vectors), strict=True)
