@@ -71,8 +71,8 @@ engines.catalogue
 engines.selection
 engines
 
-pipeline pipeline.validation pipeline.batching pipeline.problem_data pipeline.units
-pipeline.recovery
+pipeline pipeline.attributes pipeline.batching pipeline.problem_data pipeline.units
+pipeline.validation pipeline.recovery
 pipeline.reduction pipeline.reduction.elimination pipeline.reduction.empty_rows
 pipeline.reduction.plan
 pipeline.solve

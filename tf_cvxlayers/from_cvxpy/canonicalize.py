@@ -20,6 +20,7 @@ from tf_cvxlayers.errors import ProblemError
 from tf_cvxlayers.from_cvxpy.diagnosis import check_problem
 from tf_cvxlayers.linalg.patterns import LinearMap, Pattern
 from tf_cvxlayers.program.cone_program import (
+    ATTRIBUTE_NAMES,
     ConeData,
     ConeProgram,
     ConeStructure,
@@ -27,8 +28,6 @@ from tf_cvxlayers.program.cone_program import (
     VariableSpec,
 )
 from tf_cvxlayers.program.cones import ConeDims
-
-_SIGNS = ("nonneg", "nonpos", "pos", "neg", "symmetric", "PSD", "NSD", "diag")
 
 
 class _ConeForm(SCS):
@@ -219,7 +218,7 @@ def _parameter_spec(parameter: cp.Parameter) -> ParameterSpec:
     return ParameterSpec(
         name=parameter.name(),
         shape=tuple(parameter.shape),
-        attributes=tuple(name for name in _SIGNS if attributes[name]),
+        attributes=tuple(name for name in ATTRIBUTE_NAMES if attributes[name]),
         bounds=bounds,
         support=support,
     )

@@ -156,9 +156,24 @@ class ConeLayer(keras.layers.Layer):
         """How a call solves the problem: its own way, or one that stands in for it."""
         return way_in_force(self, Way(self.pipeline, self.on_failure))
 
-    def describe(self) -> str:
-        """The layer in words: parameters, cone program, engine."""
-        return describe(self)
+    def describe(self, title: str | None = None) -> str:
+        """The layer in words: parameters, cone program, engine.
+
+        Args:
+            title: the first line; None for the layer's class and name.
+        """
+        roles = {
+            "fed": self.fed,
+            "learned": self.learned_specs,
+            "fixed": self.fixed_specs,
+        }
+        return describe(
+            title or f"{type(self).__name__} '{self.name}'",
+            roles,
+            self.pipeline,
+            self.engine_reason,
+            self.on_failure,
+        )
 
     def compute_output_spec(self, *parameters):
         values = self._ordered(parameters)

@@ -1,46 +1,53 @@
 """A layer in words."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tf_cvxlayers.linalg.patterns import Pattern
+from tf_cvxlayers.pipeline.attributes import constraints_of
+from tf_cvxlayers.pipeline.pipeline import Pipeline
 from tf_cvxlayers.program.cone_program import ConeStructure, ParameterSpec
 
-if TYPE_CHECKING:
-    from tf_cvxlayers.layers.cone_layer import ConeLayer
 
+def describe(
+    title: str,
+    roles: Mapping[str, Sequence[ParameterSpec]],
+    pipeline: Pipeline,
+    reason: str,
+    on_failure: str,
+) -> str:
+    """The parameters, the cone program and the engine of a layer.
 
-def describe(layer: "ConeLayer") -> str:
-    """The parameters, the cone program and the engine of a layer."""
-    program, reduction = layer.pipeline.program, layer.pipeline.reduction
-    roles = [
-        ("fed", layer.fed),
-        ("learned", layer.learned_specs),
-        ("fixed", layer.fixed_specs),
-    ]
+    Args:
+        title: the first line.
+        roles: the parameters by what they are: fed, learned, fixed.
+        pipeline: of the layer.
+        reason: why it has the engine that it has.
+        on_failure: what happens to elements without a solution.
+    """
+    program, engine = pipeline.program, pipeline.engine
     returned = ", ".join(
         f"{variable.name} {variable.shape}" for variable in program.variables
     )
-    lines = [f"{type(layer).__name__} '{layer.name}'"]
-    lines += [f"  {role}: {_parameters(specs)}" for role, specs in roles]
-    lines += [
+    where = "TensorFlow ops only" if engine.portable else "needs Python where it runs"
+    lines = [
+        title,
+        *(f"  {role}: {_parameters(specs)}" for role, specs in roles.items()),
         f"  returns: {returned}",
         f"  cone program: {_structure(program.structure)}",
-        f"  after reduction: {_structure(reduction.structure)}",
-        f"  engine: {layer.engine}",
-        f"    {_reason(layer)}",
-        f"  elements without a solution: on_failure={layer.on_failure!r}",
+        f"  after reduction: {_structure(pipeline.reduction.structure)}",
+        f"  engine: {engine}",
+        f"    chosen {reason}; {where}",
+        f"  elements without a solution: on_failure={on_failure!r}",
     ]
     return "\n".join(lines)
 
 
-def _parameters(specs: tuple[ParameterSpec, ...]) -> str:
+def _parameters(specs: Sequence[ParameterSpec]) -> str:
     def words(spec):
-        notes = list(spec.attributes)
-        notes += ["bounds"] if spec.bounds is not None else []
-        notes += [f"{spec.support.size} entries"] if spec.support is not None else []
-        return f"{spec.name} {spec.shape}" + (f" ({', '.join(notes)})" if notes else "")
+        notes = ", ".join(constraint.note for constraint in constraints_of(spec))
+        return f"{spec.name} {spec.shape}" + (f" ({notes})" if notes else "")
 
     return ", ".join(words(spec) for spec in specs) or "none"
 
@@ -63,10 +70,3 @@ def _structure(structure: ConeStructure) -> str:
 
 def _kind(P: Pattern) -> str:
     return "diagonal quadratic" if P.is_diagonal else "quadratic"
-
-
-def _reason(layer: "ConeLayer") -> str:
-    where = (
-        "TensorFlow ops only" if layer.engine.portable else "needs Python where it runs"
-    )
-    return f"chosen {layer.engine_reason}; {where}"

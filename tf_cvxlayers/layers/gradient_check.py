@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tf_cvxlayers.pipeline.attributes import constraints_of
 from tf_cvxlayers.pipeline.pipeline import Pipeline
 from tf_cvxlayers.program.cone_program import ParameterSpec
 
@@ -89,15 +90,8 @@ def check_gradients(
 def _direction(
     rng: np.random.Generator, spec: ParameterSpec, value: np.ndarray
 ) -> np.ndarray:
-    """A random direction, of the parameter's size, that its attributes allow."""
+    """A random direction, of the size of the value, that its constraints allow."""
     way = rng.normal(size=value.shape) * max(np.abs(value).max(initial=0.0), 1e-3)
-    if {"symmetric", "PSD", "NSD"} & set(spec.attributes):
-        way = 0.5 * (way + way.swapaxes(-1, -2))
-    if "diag" in spec.attributes:
-        way = way * np.eye(spec.shape[0])
-    if spec.support is not None:
-        way = way * np.isin(np.arange(spec.size), spec.support).reshape(spec.shape)
-    # A sign or a bound that holds with equality is left as it is.
-    if {"nonneg", "nonpos", "pos", "neg"} & set(spec.attributes):
-        way = way * np.minimum(1.0, np.abs(value))
+    for constraint in constraints_of(spec):
+        way = constraint.inside(way, value)
     return way

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import cvxpy as cp
 
 
-class StatedLayer(keras.layers.Layer):
+class ProblemLayer(keras.layers.Layer):
     """A layer that maps `[..., n]` to the solution of a problem of its own. Abstract.
 
     The weights belong to this layer. The problem is a `CvxpyLayer` in it, `problem`,
@@ -124,8 +124,7 @@ class StatedLayer(keras.layers.Layer):
                 f"Expected a layer that knows the size of its input. Received: layer "
                 f"{self.name!r}, not built. Call it, or layer.build((None, n)), first."
             )
-        lines = self.problem.describe().split("\n")
-        return "\n".join([f"{type(self).__name__} {self.name!r}", *lines[1:]])
+        return self.problem.describe(f"{type(self).__name__} {self.name!r}")
 
     @property
     def engine(self) -> Engine | None:
@@ -154,7 +153,7 @@ class StatedLayer(keras.layers.Layer):
         return self._fed(tf.cast(inputs, tf.float64), *weights)
 
 
-def _last_axis(layer: StatedLayer, input_shape: Any) -> int:
+def _last_axis(layer: ProblemLayer, input_shape: Any) -> int:
     if not len(input_shape) or input_shape[-1] is None:
         raise ValueError(
             f"Expected inputs of shape [..., n] with a known n. Received: "

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.errors import ParameterError, ProblemError
+from tf_cvxlayers.pipeline.attributes import constraints_of
 from tf_cvxlayers.pipeline.validation import (
     checked,
     checks_of,
@@ -22,8 +23,6 @@ from tf_cvxlayers.pipeline.validation import (
 from tf_cvxlayers.program.cone_program import ParameterSpec
 
 _KEYS = {"initializer", "regularizer", "constraint", "trainable"}
-# A strictly positive parameter stays at least this far from zero.
-_POSITIVE = 1e-6
 
 
 def array_to_text(array: np.ndarray) -> str:
@@ -153,51 +152,10 @@ class KeepAttribute(keras.constraints.Constraint):
 
 
 def projected(spec: ParameterSpec, value: tf.Tensor) -> tf.Tensor:
-    """The nearest value that has the parameter's attributes, up to rounding."""
-    for attribute in spec.attributes:
-        value = _PROJECTIONS[attribute](value)
-    if spec.bounds is not None:
-        value = tf.clip_by_value(value, *_bounds_inside(spec.bounds, value.dtype))
-    if spec.support is not None:
-        mask = np.zeros(spec.size)
-        mask[spec.support] = 1.0
-        value = value * tf.constant(mask.reshape(spec.shape), value.dtype)
+    """The nearest value that satisfies the parameter's constraints, up to rounding."""
+    for constraint in constraints_of(spec):
+        value = constraint.nearest(value)
     return value
-
-
-def _bounds_inside(
-    bounds: tuple[np.ndarray, np.ndarray], dtype: tf.DType
-) -> tuple[np.ndarray, np.ndarray]:
-    """The bounds in another dtype, rounded towards each other."""
-    lower, upper = (bound.astype(dtype.as_numpy_dtype) for bound in bounds)
-    return (
-        np.where(lower < bounds[0], np.nextafter(lower, upper), lower),
-        np.where(upper > bounds[1], np.nextafter(upper, lower), upper),
-    )
-
-
-def _symmetric(value: tf.Tensor) -> tf.Tensor:
-    return 0.5 * (value + tf.linalg.matrix_transpose(value))
-
-
-def _semidefinite(value: tf.Tensor) -> tf.Tensor:
-    w, Q = tf.linalg.eigh(_symmetric(value))
-    # Not down to zero: rounding in the weight's dtype must not make it indefinite.
-    floor = 10.0 * np.finfo(value.dtype.as_numpy_dtype).eps * tf.reduce_max(tf.abs(w))
-    raised = tf.maximum(w, tf.cast(floor, w.dtype))
-    return _symmetric(tf.matmul(Q * raised, Q, transpose_b=True))
-
-
-_PROJECTIONS = {
-    "nonneg": tf.nn.relu,
-    "nonpos": lambda value: -tf.nn.relu(-value),
-    "pos": lambda value: tf.maximum(value, _POSITIVE),
-    "neg": lambda value: tf.minimum(value, -_POSITIVE),
-    "symmetric": _symmetric,
-    "PSD": _semidefinite,
-    "NSD": lambda value: -_semidefinite(-value),
-    "diag": lambda value: tf.linalg.diag(tf.linalg.diag_part(value)),
-}
 
 
 def constant_array(spec: ParameterSpec, value: Any, words: str) -> np.ndarray:

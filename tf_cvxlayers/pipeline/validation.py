@@ -5,7 +5,7 @@ found is raised at the end: eager mode raises the package's own exceptions, a gr
 carries an assertion whose text `clear_errors` reads.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -18,21 +18,12 @@ from tf_cvxlayers.errors import (
     SolverError,
     Status,
 )
+from tf_cvxlayers.pipeline.attributes import constraints_of
 from tf_cvxlayers.program.cone_program import ParameterSpec
 from tf_cvxlayers.runtime.xla import compiled_by_xla
 
 # How far from its attribute a value may be, relative to its size, by rounding.
 _TOLERANCES = {tf.float64: 1e-8, tf.float32: 1e-5}
-_WORDS = {
-    "nonneg": "nonnegative",
-    "nonpos": "nonpositive",
-    "pos": "positive",
-    "neg": "negative",
-    "symmetric": "symmetric",
-    "PSD": "symmetric positive semidefinite",
-    "NSD": "symmetric negative semidefinite",
-    "diag": "diagonal",
-}
 
 
 def tolerance_of(dtype: tf.DType) -> float:
@@ -51,14 +42,8 @@ class Check(NamedTuple):
 def checks_of(spec: ParameterSpec) -> list[Check]:
     """Everything that `checked` looks at, in the same order."""
     checks = [Check(spec, "finite", "NaN or infinity")]
-    for attribute in spec.attributes:
-        words = f"{_WORDS[attribute]} ({attribute}=True)"
-        checks.append(Check(spec, words, "a value that is not"))
-    if spec.bounds is not None:
-        checks.append(Check(spec, "within its bounds", "a value that is not"))
-    if spec.support is not None:
-        words = "zero outside its sparsity"
-        checks.append(Check(spec, words, "a value that is not"))
+    for constraint in constraints_of(spec):
+        checks.append(Check(spec, constraint.words, "a value that is not"))
     return checks
 
 
@@ -76,8 +61,9 @@ def checked(
     """
     finite = tf.reduce_all(tf.math.is_finite(value), axis=1)
     value = tf.where(finite[:, None], value, tf.ones_like(value))
-    attributes = [passes | ~finite for passes in _attributes(spec, value, tolerance)]
-    return value, [finite, *attributes]
+    rounding = tolerance * tf.reduce_max(tf.abs(value), axis=1, keepdims=True)
+    held = [c.holds(value, rounding) | ~finite for c in constraints_of(spec)]
+    return value, [finite, *held]
 
 
 def require_valid(checks: list[Check], passed: tuple[tf.Tensor, ...]) -> None:
@@ -143,54 +129,3 @@ def _assert_all(
 
 def _joined(numbers: tf.Tensor) -> tf.Tensor:
     return tf.strings.reduce_join(tf.strings.as_string(numbers), separator=",")
-
-
-def _attributes(
-    spec: ParameterSpec, value: tf.Tensor, tolerance: float
-) -> Iterator[tf.Tensor]:
-    """Which elements have each attribute, then the bounds, then the sparsity."""
-    size = tolerance * tf.reduce_max(tf.abs(value), axis=1, keepdims=True)
-
-    def every(condition):
-        return tf.reduce_all(condition, axis=1)
-
-    conditions = {
-        "nonneg": lambda: every(value >= -size),
-        "nonpos": lambda: every(value <= size),
-        "pos": lambda: every(value > 0),
-        "neg": lambda: every(value < 0),
-        "symmetric": lambda: _symmetric(spec, value, size),
-        "PSD": lambda: _semidefinite(spec, value, size),
-        "NSD": lambda: _semidefinite(spec, -value, size),
-        "diag": lambda: every(tf.gather(value, _off_diagonal(spec), axis=1) == 0),
-    }
-    for attribute in spec.attributes:
-        yield conditions[attribute]()
-    if spec.bounds is not None:
-        lower, upper = (
-            np.broadcast_to(bound, spec.shape).reshape(1, -1) for bound in spec.bounds
-        )
-        yield every((value >= lower - size) & (value <= upper + size))
-    if spec.support is not None:
-        outside = np.setdiff1d(np.arange(spec.size), spec.support)
-        yield every(tf.gather(value, outside, axis=1) == 0)
-
-
-def _symmetric(spec, value, size):
-    matrix = tf.reshape(value, [-1, *spec.shape])
-    gap = tf.abs(matrix - tf.linalg.matrix_transpose(matrix))
-    return tf.reduce_all(gap <= 10.0 * size[:, :, None], axis=[1, 2])
-
-
-def _semidefinite(spec, value, size):
-    # A Cholesky factor exists, up to the tolerance; cheaper than eigenvalues.
-    matrix = tf.reshape(value, [-1, *spec.shape])
-    shift = 10.0 * size[:, :, None] * tf.eye(spec.shape[0], dtype=value.dtype)
-    tiny = 1e-300 * tf.eye(spec.shape[0], dtype=value.dtype)
-    factor = tf.linalg.cholesky(matrix + shift + tiny)
-    exists = tf.reduce_all(tf.math.is_finite(tf.linalg.diag_part(factor)), axis=1)
-    return _symmetric(spec, value, size) & exists
-
-
-def _off_diagonal(spec: ParameterSpec) -> np.ndarray:
-    return np.flatnonzero(~np.eye(spec.shape[0], dtype=bool))

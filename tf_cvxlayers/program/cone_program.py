@@ -23,13 +23,17 @@ import numpy as np
 from tf_cvxlayers.linalg.patterns import LinearMap, Pattern
 from tf_cvxlayers.program.cones import ConeDims
 
+# The attributes of CVXPY's parameters that values are held to, in the order of the
+# checks. `pipeline.attributes` says what they mean.
+ATTRIBUTE_NAMES = ("nonneg", "nonpos", "pos", "neg", "symmetric", "PSD", "NSD", "diag")
+
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ParameterSpec:
     """A parameter of the problem: its name, shape, and what its values must satisfy.
 
     Attributes:
-        attributes: names among `nonneg, nonpos, pos, neg, symmetric, PSD, NSD, diag`.
+        attributes: names among `ATTRIBUTE_NAMES`.
         bounds: lower and upper bound, each broadcastable to `shape`, or None.
         support: flat indices (C order) of the entries that may differ from zero, or
             None for all.

@@ -13,7 +13,7 @@ import keras
 from tf_cvxlayers.engines import Engine
 from tf_cvxlayers.errors import ExportError
 from tf_cvxlayers.layers.cone_layer import ConeLayer
-from tf_cvxlayers.layers.problem_layer import StatedLayer
+from tf_cvxlayers.layers.problem_layer import ProblemLayer
 from tf_cvxlayers.serving.comparison import compare
 from tf_cvxlayers.serving.endpoints import call_signature, inlined, write
 from tf_cvxlayers.serving.substitution import (
@@ -182,7 +182,7 @@ def _model(model: Any) -> keras.Model:
             for of, name in zip(model.fed, names, strict=True)
         ]
         return keras.Model(inputs, model(*inputs))
-    if isinstance(model, StatedLayer) and model.built:
+    if isinstance(model, ProblemLayer) and model.built:
         size = model.input_spec.axes[-1]
         inputs = keras.Input((size,), dtype=model.compute_dtype)
         return keras.Model(inputs, model(inputs))

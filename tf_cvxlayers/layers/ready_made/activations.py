@@ -6,12 +6,12 @@ from typing import Any
 
 import keras
 
-from tf_cvxlayers.layers.problem_layer import StatedLayer
+from tf_cvxlayers.layers.problem_layer import ProblemLayer
 from tf_cvxlayers.program.cone_program import ParameterSpec
 
 
 @keras.saving.register_keras_serializable(package="tf_cvxlayers")
-class DenseReLU(StatedLayer):
+class DenseReLU(ProblemLayer):
     """A dense layer with ReLU, `z = max(W x + b, 0)`, as a projection.
 
         z = argmin_z  || z - W x - b ||^2   subject to  z >= 0
@@ -74,7 +74,7 @@ class DenseReLU(StatedLayer):
 
 
 @keras.saving.register_keras_serializable(package="tf_cvxlayers")
-class VariationalReLU(StatedLayer):
+class VariationalReLU(ProblemLayer):
     """The ReLU `max(x, 0)` as the projection onto the nonnegative orthant.
 
         y = argmin_y  || y - x ||^2   subject to  y >= 0
@@ -104,7 +104,7 @@ class VariationalReLU(StatedLayer):
 
 
 @keras.saving.register_keras_serializable(package="tf_cvxlayers")
-class VariationalSigmoid(StatedLayer):
+class VariationalSigmoid(ProblemLayer):
     """The sigmoid `1 / (1 + exp(-x))` as a maximum of the binary entropy.
 
         y = argmin_y  -x'y + sum_i y_i log y_i + (1 - y_i) log (1 - y_i)
@@ -135,7 +135,7 @@ class VariationalSigmoid(StatedLayer):
 
 
 @keras.saving.register_keras_serializable(package="tf_cvxlayers")
-class VariationalSoftmax(StatedLayer):
+class VariationalSoftmax(ProblemLayer):
     """The softmax over the last axis as a maximum of the entropy on the simplex.
 
         y = argmin_y  -x'y + sum_i y_i log y_i   subject to  sum_i y_i = 1

@@ -6,12 +6,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_cvxlayers.layers.problem_layer import StatedLayer
+from tf_cvxlayers.layers.problem_layer import ProblemLayer
 from tf_cvxlayers.program.cone_program import ParameterSpec
 
 
 @keras.saving.register_keras_serializable(package="tf_cvxlayers")
-class PolytopeProjection(StatedLayer):
+class PolytopeProjection(ProblemLayer):
     """The projection onto a learned polytope.
 
         y = argmin_y  1/2 || y - x ||^2   subject to  G y <= h
@@ -78,7 +78,7 @@ class PolytopeProjection(StatedLayer):
 
 
 @keras.saving.register_keras_serializable(package="tf_cvxlayers")
-class EllipsoidProjection(StatedLayer):
+class EllipsoidProjection(ProblemLayer):
     """The projection onto a learned ellipsoid.
 
         y = argmin_y  1/2 || y - x ||^2   subject to  1/2 || A (y - z) ||^2 <= 1

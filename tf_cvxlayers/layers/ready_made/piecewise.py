@@ -6,12 +6,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_cvxlayers.layers.problem_layer import StatedLayer
+from tf_cvxlayers.layers.problem_layer import ProblemLayer
 from tf_cvxlayers.program.cone_program import ParameterSpec
 
 
 @keras.saving.register_keras_serializable(package="tf_cvxlayers")
-class PiecewiseLinear(StatedLayer):
+class PiecewiseLinear(ProblemLayer):
     """Any piecewise linear function of one variable.
 
         (z, t) = argmin  || t ||^2 + (z - w't)^2   subject to  a_i x + b_i <= t_i
@@ -87,7 +87,7 @@ class PiecewiseLinear(StatedLayer):
 
 
 @keras.saving.register_keras_serializable(package="tf_cvxlayers")
-class MaxAffine(StatedLayer):
+class MaxAffine(ProblemLayer):
     """The largest of several linear functions, `max_i a_i'x`.
 
         z = argmin_z  z   subject to  a_i'x <= z

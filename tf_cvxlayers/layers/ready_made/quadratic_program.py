@@ -6,12 +6,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_cvxlayers.layers.problem_layer import StatedLayer
+from tf_cvxlayers.layers.problem_layer import ProblemLayer
 from tf_cvxlayers.program.cone_program import ParameterSpec
 
 
 @keras.saving.register_keras_serializable(package="tf_cvxlayers")
-class QuadraticProgram(StatedLayer):
+class QuadraticProgram(ProblemLayer):
     """A quadratic program whose objective and constraints are learned.
 
         z = argmin_z  1/2 z'Q z + q'z

@@ -5,11 +5,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_cvxlayers.layers.problem_layer import StatedLayer
+from tf_cvxlayers.layers.problem_layer import ProblemLayer
 
 
 @keras.saving.register_keras_serializable(package="tf_cvxlayers")
-class Sparsemax(StatedLayer):
+class Sparsemax(ProblemLayer):
     """The Euclidean projection onto the simplex: a softmax with exact zeros.
 
         y = argmin_y  || y - x ||^2   subject to  sum_i y_i = 1,  y >= 0
@@ -41,7 +41,7 @@ class Sparsemax(StatedLayer):
         return cp.Problem(cp.Minimize(cp.sum_squares(y - x)), constraints), [x], y
 
 
-class _Capped(StatedLayer):
+class _Capped(ProblemLayer):
     """A projection onto the simplex with an upper bound on each entry. Abstract."""
 
     def __init__(self, upper_bound: Any, **kwargs: Any):
@@ -154,7 +154,7 @@ class ConstrainedSparsemax(_Capped):
 
 
 @keras.saving.register_keras_serializable(package="tf_cvxlayers")
-class LimitedMultiLabel(StatedLayer):
+class LimitedMultiLabel(ProblemLayer):
     """The limited multi-label projection: sigmoids that sum to k.
 
         y = argmin_y  -x'y + sum_i y_i log y_i + (1 - y_i) log (1 - y_i)

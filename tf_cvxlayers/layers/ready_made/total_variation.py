@@ -6,13 +6,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_cvxlayers.layers.problem_layer import StatedLayer
+from tf_cvxlayers.layers.problem_layer import ProblemLayer
 from tf_cvxlayers.layers.weights import StartingValue
 from tf_cvxlayers.program.cone_program import ParameterSpec
 
 
 @keras.saving.register_keras_serializable(package="tf_cvxlayers")
-class TotalVariation(StatedLayer):
+class TotalVariation(ProblemLayer):
     """Denoising of signals of one dimension by total variation.
 
         y = argmin_y  1/2 || y - x ||^2 + weight || D y ||_1
