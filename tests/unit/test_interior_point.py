@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.cones import CATALOGUE, outside
 from tf_cvxlayers.engines import InteriorPoint
 from tf_cvxlayers.engines.interior_point.cones.product import EmbeddingCone
+from tf_cvxlayers.engines.interior_point.cones.table import SYMMETRIC_CONES
 from tf_cvxlayers.engines.interior_point.embedding import Embedding, Iterate, Terms
 from tf_cvxlayers.engines.interior_point.equilibration import equilibrated
 from tf_cvxlayers.engines.interior_point.newton_system import Refinement
@@ -17,23 +19,52 @@ from tf_cvxlayers.linalg.dense_symmetric import DenseSymmetric
 from tf_cvxlayers.optimality.matrices import Matrices
 from tf_cvxlayers.program.cones import ConeDims
 
-CONES = [
-    ConeDims(nonnegative=3),
-    ConeDims(second_order=(3, 3)),
-    ConeDims(nonnegative=2, second_order=(1, 2, 2, 4)),
-]
-each_cone = pytest.mark.parametrize("dims", CONES, ids=str)
+# Of every kind in the table the single cones of the catalogue, and several together.
+each_cone = pytest.mark.parametrize(
+    "dims",
+    [dims for kind in SYMMETRIC_CONES for dims in CATALOGUE[kind].dims.values()]
+    + [
+        ConeDims(second_order=(3, 3)),
+        ConeDims(nonnegative=2, second_order=(1, 2, 2, 4)),
+    ],
+    ids=ConeDims.describe,
+)
 BATCH = 3
 
 
 def _inside(rng, dims):
     """A point in the interior of the cone of the embedding, `[B, 1, 1 + m]`."""
-    parts = [rng.uniform(0.2, 2.0, size=(BATCH, 1 + dims.nonnegative))]
-    for size in dims.second_order:
-        u = rng.normal(size=(BATCH, size - 1))
-        t = np.linalg.norm(u, axis=1, keepdims=True) + rng.uniform(0.1, 1.0, (BATCH, 1))
-        parts.append(np.concatenate([t, u], axis=1))
-    return np.concatenate(parts, axis=1)[:, None]
+    embedding = EmbeddingCone.of(dims)
+    v = rng.normal(size=(BATCH, 1, 1 + dims.size))
+    for cone, part in zip(
+        embedding.cones,
+        np.split(v, np.cumsum(embedding.rows)[:-1], axis=2),
+        strict=True,
+    ):
+        distance = np.max(cone.outside(tf.constant(part)), axis=2, keepdims=True)
+        away = np.maximum(distance, 0.0) + rng.uniform(0.1, 1.0, (BATCH, 1, 1))
+        part += away * cone.identity
+    return v
+
+
+@each_cone
+def test_points_are_inside_as_far_as_they_can_go_back_along_the_identity(dims):
+    rng = np.random.default_rng(0)
+    cone, v = EmbeddingCone.of(dims), tf.constant(_inside(rng, dims))
+    distance = cone.distance(v)
+    assert distance.numpy().max() < 0
+    one, rest = v[:, 0, 0].numpy(), v[:, 0, 1:].numpy()
+    expected = [max(-t, outside(dims, part)) for t, part in zip(one, rest, strict=True)]
+    np.testing.assert_allclose(distance[:, 0, 0], expected, atol=1e-14)
+    moved = cone.distance(v + distance * cone.identity)
+    np.testing.assert_allclose(moved, 0.0 * moved, atol=1e-12)
+
+
+@each_cone
+def test_the_degree_is_the_complementarity_of_the_identity_with_itself(dims):
+    cone = EmbeddingCone.of(dims)
+    assert cone.identity.shape == (sum(cone.rows),) == (1 + dims.size,)
+    assert cone.degree == cone.identity @ cone.identity
 
 
 def _scaling(rng, dims):
@@ -114,9 +145,11 @@ def test_a_step_makes_all_linear_residuals_smaller_by_one_factor(dims, refine):
     direction, length = step(embedding, cone, point, before, refinement)
     moved = Iterate(*(p + length * d for p, d in zip(point, direction, strict=True)))
     after = Terms.at(embedding, moved).residual(embedding, moved)
-    factor = after.dual / before.dual
-    np.testing.assert_allclose(factor, np.tile(factor[:, :, :1], 3), rtol=1e-7)
-    expected = before.rows[:, :, 1:] * factor[:, :, :1]
+    # A whole step leaves nothing but rounding.
+    factor = (after.dual / before.dual)[:, :, :1]
+    expected = before.dual * factor
+    np.testing.assert_allclose(after.dual, expected, rtol=1e-7, atol=1e-9)
+    expected = before.rows[:, :, 1:] * factor
     np.testing.assert_allclose(after.rows[:, :, 1:], expected, rtol=1e-7, atol=1e-9)
     for part in (moved.s, moved.z):
         assert cone.distance(part).numpy().max() < 0

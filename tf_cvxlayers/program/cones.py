@@ -10,14 +10,13 @@ operator splitting and homogeneous self-dual embedding", 2016, and the SCS manua
 * exponential: `(x, y, z)` with `y exp(x / y) <= z`, `y > 0`, and its closure;
 * power with exponent a: `(x, y, z)` with `x^a y^(1 - a) >= |z|`, `x, y >= 0`.
 
-A kind of cone is a name, a field of `ConeDims`, and a line of `KINDS`; nothing else in
-the package asks which kind it has before it, but looks the name up in a table.
+A kind of cone is a name, a field of `ConeDims`, and a line of `KINDS`. Nothing in the
+package compares names of kinds: what differs from kind to kind is looked up in a table.
 """
 
 import dataclasses
-import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,25 +33,22 @@ class Kind(NamedTuple):
     """What a kind of cone makes of its field in `ConeDims`.
 
     Attributes:
-        parameters: from the field to one parameter for each cone: its order or its
-            exponent, zero where it has none.
-        rows: how many rows the cone of a parameter has, given field and parameter.
+        cones: from the field to the rows of each cone and its parameter, which is its
+            order or exponent, or zero where it has none.
         is_flat: whether it has flat sides only. The rows of a flat cone are independent
-            of one another, those of a curved one keep a common unit.
+            of one another, those of a curved one have one unit.
         words: the field in words.
     """
 
-    parameters: Callable[[Any], tuple[float, ...]]
-    rows: Callable[[Any, float], int]
+    cones: Callable[[Any], list[tuple[int, float]]]
     is_flat: bool
     words: Callable[[Any], str]
 
 
-def _joined(words: str) -> Kind:
-    """A kind whose field is a number of rows, which are one cone together."""
+def _together(words: str) -> Kind:
+    """A flat kind whose field is a number of rows, which are one cone together."""
     return Kind(
-        parameters=lambda rows: (0,) if rows else (),
-        rows=lambda rows, _: rows,
+        cones=lambda rows: [(rows, 0)] if rows else [],
         is_flat=True,
         words=lambda rows: f"{rows} {words}",
     )
@@ -61,27 +57,25 @@ def _joined(words: str) -> Kind:
 def _listed(words: str, rows: Callable[[Any], int]) -> Kind:
     """A curved kind whose field lists the parameter of each cone."""
     return Kind(
-        parameters=lambda listed: listed,
-        rows=lambda _, parameter: rows(parameter),
+        cones=lambda listed: [(rows(parameter), parameter) for parameter in listed],
         is_flat=False,
         words=lambda listed: f"{len(listed)} {words} {list(listed)}",
     )
 
 
 def _counted(words: str, rows: int) -> Kind:
-    """A curved kind whose field says how many cones there are, all equal."""
+    """A curved kind whose field says how many cones there are, all of them equal."""
     return Kind(
-        parameters=lambda number: (0,) * number,
-        rows=lambda _number, _parameter: rows,
+        cones=lambda number: [(rows, 0)] * number,
         is_flat=False,
         words=lambda number: f"{number} {words}",
     )
 
 
-# In the order of the rows.
+# In the order of the rows. The names are those of the fields of `ConeDims`.
 KINDS: dict[str, Kind] = {
-    ZERO: _joined("equalities"),
-    NONNEGATIVE: _joined("inequalities"),
+    ZERO: _together("equalities"),
+    NONNEGATIVE: _together("inequalities"),
     SECOND_ORDER: _listed("second-order cones", lambda size: size),
     PSD: _listed("PSD cones of order", lambda order: triangle(order)),
     EXPONENTIAL: _counted("exponential cones", 3),
@@ -98,12 +92,24 @@ class Cone(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Equal cones next to each other: what each of them is, and how many there are."""
+    """Equal cones next to each other: what each of them is, how many there are, and the
+    first of their rows."""
 
     kind: str
     rows: int
     parameter: float
     number: int
+    start: int
+
+    @property
+    def size(self) -> int:
+        """The number of rows of all of them."""
+        return self.rows * self.number
+
+    @property
+    def span(self) -> slice:
+        """Their rows among those of the product."""
+        return slice(self.start, self.start + self.size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,22 +132,23 @@ class ConeDims:
     exponential: int = 0
     power: tuple[float, ...] = ()
 
-    @functools.cached_property
+    @property
     def blocks(self) -> tuple[Cone, ...]:
         """The cones in the order of their rows."""
         return tuple(
-            Cone(name, kind.rows(getattr(self, name), parameter), parameter)
+            Cone(name, rows, parameter)
             for name, kind in KINDS.items()
-            for parameter in kind.parameters(getattr(self, name))
+            for rows, parameter in kind.cones(getattr(self, name))
         )
 
     @property
     def runs(self) -> tuple[Run, ...]:
-        """The cones, equal neighbours together."""
-        return tuple(
-            Run(*cone, len(list(equal)))
-            for cone, equal in itertools.groupby(self.blocks)
-        )
+        """The cones in the order of their rows, equal neighbours together."""
+        runs, start = [], 0
+        for cone, equal in itertools.groupby(self.blocks):
+            runs.append(Run(*cone, len(list(equal)), start))
+            start += runs[-1].size
+        return tuple(runs)
 
     @property
     def size(self) -> int:
@@ -158,29 +165,24 @@ class ConeDims:
         """Whether the product has flat sides only."""
         return all(KINDS[kind].is_flat for kind in self.kinds)
 
-    def places(self, kind: str) -> Iterator[tuple[int, float]]:
-        """The first row and the parameter of each cone of one kind."""
-        start = 0
-        for cone in self.blocks:
-            if cone.kind == kind:
-                yield start, cone.parameter
-            start += cone.rows
-
-    def grouped(self) -> tuple["ConeDims", np.ndarray]:
-        """The product with equal cones next to each other, and the order `[size]` that
-        brings the rows there."""
-        names = list(KINDS)
-        ends = np.cumsum([cone.rows for cone in self.blocks], dtype=int)
+    def with_equal_cones_together(self) -> tuple["ConeDims", np.ndarray]:
+        """The product with equal cones next to each other, and the order `[size]` of
+        the rows that brings them there."""
+        blocks, fields = self.blocks, vars(self)
+        ends = np.cumsum([cone.rows for cone in blocks], dtype=int)
+        kinds = list(KINDS)
         order = sorted(
-            range(len(self.blocks)),
-            key=lambda k: (names.index(self.blocks[k].kind), self.blocks[k].parameter),
+            range(len(blocks)),
+            key=lambda k: (kinds.index(blocks[k].kind), blocks[k].parameter),
         )
-        rows = [np.arange(ends[k] - self.blocks[k].rows, ends[k]) for k in order]
-        fields: dict[str, Any] = {name: getattr(self, name) for name in names}
-        for name, value in fields.items():
-            if isinstance(value, tuple):
-                fields[name] = tuple(sorted(value))
-        return ConeDims(**fields), np.concatenate([np.zeros(0, int), *rows])
+        rows = [np.arange(ends[k] - blocks[k].rows, ends[k]) for k in order]
+        lists: dict[str, Any] = {
+            name: tuple(sorted(fields[name]))
+            for name in kinds
+            if isinstance(fields[name], tuple)
+        }
+        dims = dataclasses.replace(self, **lists)
+        return dims, np.concatenate([np.zeros(0, int), *rows])
 
     def describe(self) -> str:
         """The cones in words."""

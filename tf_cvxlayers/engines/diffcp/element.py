@@ -15,7 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from tf_cvxlayers.engines.diffcp.solvers import in_our_order, psd_repair, status_of
+from tf_cvxlayers.engines.diffcp.solvers import (
+    in_our_order,
+    in_words_of_diffcp,
+    row_repair,
+    status_of,
+)
 from tf_cvxlayers.errors import Status
 from tf_cvxlayers.linalg.patterns import Pattern
 from tf_cvxlayers.program.cone_program import ConeStructure
@@ -108,16 +113,7 @@ class ElementSolver:
 
     @functools.cached_property
     def _cones(self) -> dict[str, Any]:
-        """The cones in diffcp's words."""
-        dims = self.structure.cones
-        cones = {
-            "z": dims.zero,
-            "l": dims.nonnegative,
-            "q": list(dims.second_order),
-            "s": list(dims.psd),
-            "ep": dims.exponential,
-        }
-        return cones | ({"p": list(dims.power)} if dims.power else {})
+        return in_words_of_diffcp(self.structure.cones)
 
     @functools.cached_property
     def _A(self) -> sp.csc_matrix:
@@ -130,7 +126,7 @@ class ElementSolver:
 
     @functools.cached_property
     def _repair(self) -> np.ndarray:
-        return psd_repair(self.structure.cones)
+        return row_repair(self.structure.cones)
 
     @functools.cached_property
     def _rows_come_back_permuted(self) -> bool:

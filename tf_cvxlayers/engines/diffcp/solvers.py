@@ -1,10 +1,11 @@
 """What is particular to each compiled solver behind diffcp.
 
-Their cones, their words for tolerances and limits, their verdicts, and the order in
-which they leave the rows of PSD cones.
+Their cones, their words for cones, tolerances and limits, their verdicts, and the order
+in which they leave the rows of a cone.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,15 @@ from tf_cvxlayers.errors import Status
 from tf_cvxlayers.program import cones
 from tf_cvxlayers.program.cones import ConeDims
 
+# What diffcp calls the kinds of cones, after SCS.
+_WORDS = {
+    cones.ZERO: "z",
+    cones.NONNEGATIVE: "l",
+    cones.SECOND_ORDER: "q",
+    cones.PSD: "s",
+    cones.EXPONENTIAL: "ep",
+    cones.POWER: "p",
+}
 _COMMON = {
     cones.ZERO,
     cones.NONNEGATIVE,
@@ -81,17 +91,39 @@ def status_of(words: str, at_limit: bool) -> Status:
     return Status.ITERATION_LIMIT if at_limit else Status.NUMERICAL_ERROR
 
 
-def psd_repair(dims: ConeDims) -> np.ndarray:
-    """Where diffcp 1.1.9 leaves each row of Clarabel's `y` and `s`.
+def in_words_of_diffcp(dims: ConeDims) -> dict[str, Any]:
+    """The cones as the dictionary that diffcp takes."""
+    sizes = vars(dims)
+    return {
+        word: list(sizes[kind]) if isinstance(sizes[kind], tuple) else sizes[kind]
+        for kind, word in _WORDS.items()
+    }
+
+
+def _upper_by_columns(order: int) -> np.ndarray:
+    """Where each entry of our packed lower triangle is in the upper one by columns."""
+    rows, columns, _ = cones.svec_indices(order)
+    return rows * (rows + 1) // 2 + columns
+
+
+# The permutation of the rows of a cone, given its parameter, where Clarabel has them in
+# another order.
+_CLARABEL_ROWS: dict[str, Callable[[Any], np.ndarray]] = {cones.PSD: _upper_by_columns}
+
+
+def row_repair(dims: ConeDims) -> np.ndarray:
+    """Where diffcp 1.1.9 leaves each row of Clarabel's `y` and `s`, `[size]`.
 
     Clarabel packs the upper triangle of a PSD cone by columns. diffcp goes from our
     packing to that by a permutation, and back by the same one instead of its inverse:
     for matrices of order 4 and more the rows come back permuted twice.
     """
     order = np.arange(dims.size)
-    for start, size in dims.places(cones.PSD):
-        i, j, _ = cones.svec_indices(int(size))
-        order[start : start + i.size] = start + i * (i + 1) // 2 + j
+    for run in dims.runs:
+        if run.kind in _CLARABEL_ROWS:
+            own = _CLARABEL_ROWS[run.kind](run.parameter)
+            starts = run.start + run.rows * np.arange(run.number)
+            order[run.span] = (starts[:, None] + own).ravel()
     return order[order]
 
 

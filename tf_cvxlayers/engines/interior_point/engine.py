@@ -82,7 +82,7 @@ class InteriorPoint(Engine):
         # A diagonal objective may stay the diagonal that it is.
         matrices = dense_matrices(structure, data, structure.P.is_diagonal)
         matrices, (d, e) = equilibrated(structure.cones, matrices)
-        dims, order = structure.cones.grouped()
+        dims, order = structure.cones.with_equal_cones_together()
         in_order = np.array_equal(order, np.arange(order.size))
         if not in_order:
             matrices = _reordered(matrices, order)

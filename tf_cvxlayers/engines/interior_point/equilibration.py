@@ -49,15 +49,14 @@ def _by_cone(dims: ConeDims, rows: tf.Tensor) -> tf.Tensor:
     """The largest among the rows of each curved cone, for each of them: `[B, m]`."""
     if dims.is_polyhedral:
         return rows
-    parts, start = [], 0
+    parts = []
     for run in dims.runs:
-        part = rows[:, start : start + run.rows * run.number]
-        start += run.rows * run.number
+        part = rows[:, run.span]
         if not KINDS[run.kind].is_flat:
             each = tf.reshape(part, [-1, run.number, run.rows])
             largest = tf.reduce_max(each, axis=2, keepdims=True)
             each = largest * tf.ones([1, 1, run.rows], rows.dtype)
-            part = tf.reshape(each, [-1, run.number * run.rows])
+            part = tf.reshape(each, [-1, run.size])
         parts.append(part)
     return tf.concat(parts, axis=1)
 

@@ -10,20 +10,18 @@ import tensorflow as tf
 
 from tf_cvxlayers.optimality.cones.protocol import ConeGeometry
 from tf_cvxlayers.optimality.cones.table import geometry_of
-from tf_cvxlayers.program.cones import ConeDims
+from tf_cvxlayers.program.cones import ConeDims, Run
 
 
 def complementary_pair(
     dims: ConeDims, y: tf.Tensor, s: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The pair next to `y, s [B, m]` with `y` in `K*`, `s` in `K` and `y's = 0`."""
-    pairs, start = [], 0
+    pairs = []
     for run in dims.runs:
-        stop = start + run.rows * run.number
-        own = [tf.reshape(part[:, start:stop], [-1, run.rows]) for part in (y, s)]
+        own = [tf.reshape(part[:, run.span], [-1, run.rows]) for part in (y, s)]
         pair = geometry_of(run).pair(*own)
-        pairs.append([tf.reshape(part, [-1, stop - start]) for part in pair])
-        start = stop
+        pairs.append([tf.reshape(part, [-1, run.size]) for part in pair])
     if not pairs:
         return y, s
     ys, ss = zip(*pairs, strict=True)
@@ -34,25 +32,23 @@ class _Turn(NamedTuple):
     """The eigenbasis of equal cones.
 
     Attributes:
+        run: the cones.
         geometry: of each of them.
         basis: `[B, number, ...]`, as `geometry` reads it; None for the identity.
-        number: how many cones there are.
-        rows: of each of them.
     """
 
+    run: Run
     geometry: ConeGeometry
     basis: tf.Tensor | None
-    number: int
-    rows: int
 
     def of(self, part: tf.Tensor, transpose: bool) -> tf.Tensor:
         """`U M`, or `U'M`, for their rows `M [1 or B, number * rows, k]`."""
         if self.basis is None:
             return part
-        width = part.shape[2]
-        part = tf.reshape(part, [-1, self.number, self.rows, width])
+        run, width = self.run, part.shape[2]
+        part = tf.reshape(part, [-1, run.number, run.rows, width])
         turned = self.geometry.turned(self.basis, part, transpose)
-        return tf.reshape(turned, [-1, self.number * self.rows, width])
+        return tf.reshape(turned, [-1, run.size, width])
 
 
 class Spectrum(NamedTuple):
@@ -64,17 +60,15 @@ class Spectrum(NamedTuple):
     @classmethod
     def at(cls, dims: ConeDims, y: tf.Tensor, s: tf.Tensor) -> "Spectrum":
         """The spectrum at solutions `y, s [B, m]`."""
-        values, turns, start = [], [], 0
+        values, turns = [], []
         for run in dims.runs:
-            stop = start + run.rows * run.number
-            own = [tf.reshape(part[:, start:stop], [-1, run.rows]) for part in (y, s)]
+            own = [tf.reshape(part[:, run.span], [-1, run.rows]) for part in (y, s)]
             geometry = geometry_of(run)
             d, basis = geometry.spectrum(*own)
-            values.append(tf.reshape(d, [-1, stop - start]))
+            values.append(tf.reshape(d, [-1, run.size]))
             if basis is not None:
                 basis = tf.reshape(basis, [-1, run.number, *basis.shape[1:]])
-            turns.append(_Turn(geometry, basis, run.number, run.rows))
-            start = stop
+            turns.append(_Turn(run, geometry, basis))
         return cls(tf.concat(values, axis=1) if values else y, tuple(turns))
 
     @property
@@ -93,11 +87,7 @@ class Spectrum(NamedTuple):
     def _turned(self, matrix: tf.Tensor, transpose: bool) -> tf.Tensor:
         if self.is_identity:
             return matrix
-        parts, start = [], 0
-        for turn in self.turns:
-            rows = turn.number * turn.rows
-            parts.append(turn.of(matrix[:, start : start + rows], transpose))
-            start += rows
+        parts = [turn.of(matrix[:, turn.run.span], transpose) for turn in self.turns]
         # One matrix shared by the batch turns differently for each element.
         batch, width = tf.shape(self.values)[0], matrix.shape[2]
         return tf.concat(
@@ -107,16 +97,15 @@ class Spectrum(NamedTuple):
 
     def derivative_entries(self) -> tf.Tensor:
         """The entries of `D` cone by cone, `[B, entries]`, see `derivative_pattern`."""
-        parts, start = [], 0
+        parts = []
         for turn in self.turns:
-            rows = turn.number * turn.rows
-            values = self.values[:, start : start + rows]
-            start += rows
+            run = turn.run
+            values = self.values[:, run.span]
             if turn.basis is not None:
-                eye = tf.eye(turn.rows, batch_shape=[1], dtype=tf.float64)
-                turned = turn.of(tf.tile(eye, [1, turn.number, 1]), True)
+                eye = tf.eye(run.rows, batch_shape=[1], dtype=tf.float64)
+                turned = turn.of(tf.tile(eye, [1, run.number, 1]), True)
                 full = turn.of(values[:, :, None] * turned, False)
-                values = tf.reshape(full, [-1, rows * turn.rows])
+                values = tf.reshape(full, [-1, run.size * run.rows])
             parts.append(values)
         return tf.concat(parts, axis=1) if parts else self.values
 

@@ -18,7 +18,7 @@ from tf_cvxlayers.program.cones import svec_indices
 
 
 @dataclasses.dataclass(frozen=True)
-class PSD(ConeGeometry):
+class Semidefinite(ConeGeometry):
     """The positive semidefinite matrices of one order."""
 
     order: int

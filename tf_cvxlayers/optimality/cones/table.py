@@ -7,7 +7,7 @@ from tf_cvxlayers.optimality.cones.exponential import Exponential
 from tf_cvxlayers.optimality.cones.linear import Nonnegative, Zero
 from tf_cvxlayers.optimality.cones.power import Power
 from tf_cvxlayers.optimality.cones.protocol import ConeGeometry
-from tf_cvxlayers.optimality.cones.psd import PSD
+from tf_cvxlayers.optimality.cones.psd import Semidefinite
 from tf_cvxlayers.optimality.cones.second_order import SecondOrder
 from tf_cvxlayers.program import cones
 
@@ -16,7 +16,7 @@ GEOMETRIES: dict[str, Callable[[Any], ConeGeometry]] = {
     cones.ZERO: lambda _: Zero(),
     cones.NONNEGATIVE: lambda _: Nonnegative(),
     cones.SECOND_ORDER: SecondOrder,
-    cones.PSD: PSD,
+    cones.PSD: Semidefinite,
     cones.EXPONENTIAL: lambda _: Exponential(),
     cones.POWER: Power,
 }

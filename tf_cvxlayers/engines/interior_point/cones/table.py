@@ -10,6 +10,6 @@ from tf_cvxlayers.program import cones
 # From a kind to what makes its equal cones of a run. Equalities are eliminated before
 # the method starts (`null_space`).
 SYMMETRIC_CONES: dict[str, Callable[[cones.Run], SymmetricCone]] = {
-    cones.NONNEGATIVE: lambda run: Orthant(run.rows * run.number),
+    cones.NONNEGATIVE: lambda run: Orthant(run.size),
     cones.SECOND_ORDER: lambda run: SecondOrder(run.number, run.rows),
 }
