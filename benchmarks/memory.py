@@ -18,9 +18,9 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 
-from environment import CHECKOUT
 from rich.console import Console
 from rich.table import Table
+from runs.environment import CHECKOUT
 
 BATCH = 4
 UNITS = 5

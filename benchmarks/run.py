@@ -10,31 +10,17 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import os
-import platform
 import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
 
-import environment
-import report
-import turns
-from remote import RemoteWorker, WorkerError
+from instances.workloads import WORKLOADS, Workload
+from libraries import LIBRARIES
 from rich.console import Console
-from turns import Pace
-from workloads import WORKLOADS, Workload
-
-#: Name of the library: (its worker, whether it lives in our own environment). One
-#: more peer is one more line here, one more worker and one more requirement.
-LIBRARIES = {
-    "tf_cvxlayers": ("worker_ours.py", True),
-    "cvxpylayers": ("worker_cvxpylayers.py", False),
-    "qpth": ("worker_qpth.py", False),
-    "proxsuite": ("worker_proxsuite.py", False),
-    "moreau": ("worker_moreau.py", False),
-}
+from runs import environment, report, turns
+from runs.cast import BEFORE, OURS, Cast, heading, start
+from runs.turns import Pace
 
 
 def arguments() -> argparse.Namespace:
@@ -47,17 +33,15 @@ def arguments() -> argparse.Namespace:
     add("--warm-up", type=int, default=2, help="calls before the first round")
     add("--budget", type=float, default=20, help="seconds for the rounds of one row")
     add("--seed", type=int, default=0)
+    add(
+        "--before",
+        type=Path,
+        metavar="FOLDER",
+        help="another checkout of this package, which takes turns with this one",
+    )
     add("--peers-python", metavar="PATH", help="an environment that has the peers")
     add("--output", type=Path, help="default: benchmarks/results/<date>.md")
     return parser.parse_args()
-
-
-class Cast(NamedTuple):
-    """The libraries' processes, what they say of themselves, and who is missing."""
-
-    workers: dict[str, RemoteWorker]
-    introductions: dict[str, dict]
-    missing: dict[str, str]
 
 
 def measure(
@@ -72,42 +56,10 @@ def measure(
         if workload.name in able
     ]
     turns.compare(workload.name, instance, entries, cast.workers, pace, folder)
-    return [report.speed(entries), report.accuracy(entries, exact)]
-
-
-def start(libraries: list[str], peers_python: str | None, stack: ExitStack) -> Cast:
-    """Start one process per library; one that does not come up is left out."""
-    cast = Cast({}, {}, {})
-    for library in libraries:
-        script, ours = LIBRARIES[library]
-        python = sys.executable if ours else environment.peers_python(peers_python)
-        variables = environment.variables(ours=ours)
-        worker = RemoteWorker(python, environment.HERE / script, variables)
-        stack.enter_context(worker)
-        try:
-            cast.introductions[library] = worker.ask("hello")
-        except WorkerError as error:
-            print(error, file=sys.stderr)
-            cast.missing[library] = str(error).splitlines()[-1]
-            continue
-        cast.workers[library] = worker
-    return cast
-
-
-def heading(title: str, cast: Cast, seed: int) -> list[str]:
-    """Return the first lines of a report: the machine, the versions."""
-    today = datetime.date.today().isoformat()
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
-    return [
-        f"# {title}, {today}",
-        "",
-        f"{platform.system()} {platform.machine()}, {cores} cores, "
-        f"Python {platform.python_version()}, float64, seed {seed}.",
-        "",
-        *(f"* {name} {one['version']}" for name, one in cast.introductions.items()),
-        *(f"* {name} did not start: {why}" for name, why in cast.missing.items()),
-        "",
-    ]
+    grids = [report.speed(entries), report.accuracy(entries, exact)]
+    if BEFORE in cast.workers:
+        grids.insert(0, report.change(entries, OURS, BEFORE))
+    return grids
 
 
 def preface(cast: Cast, options: argparse.Namespace) -> str:
@@ -132,7 +84,7 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 120)
     pace = Pace(options.rounds, options.warm_up, options.budget)
     with ExitStack() as stack:
-        cast = start(options.libraries, options.peers_python, stack)
+        cast = start(options.libraries, options.peers_python, stack, options.before)
         if not cast.workers:
             return 1
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -146,7 +98,7 @@ def main() -> int:
                 text += "\n" + grid.markdown()
 
     today = datetime.date.today().isoformat()
-    output = options.output or environment.HERE / "results" / f"{today}.md"
+    output = options.output or environment.BENCHMARKS / "results" / f"{today}.md"
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(text)
     console.print(f"Written to {output}")

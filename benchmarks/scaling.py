@@ -17,16 +17,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-import environment
 import numpy as np
-import report
-import turns
-from arrays import SOLUTION, Arrays
-from curves import Panel, draw
-from programs import quadratic_programs
+from instances.arrays import SOLUTION, Arrays
+from instances.programs import quadratic_programs
+from libraries import LIBRARIES
 from rich.console import Console
-from run import LIBRARIES, Cast, heading, start
-from turns import Pace
+from runs import environment, report, turns
+from runs.cast import Cast, heading, start
+from runs.curves import Panel, draw
+from runs.turns import Pace
 
 #: The workload whose statement and parameters all points have.
 WORKLOAD = "optnet"
@@ -220,7 +219,7 @@ def main() -> int:
             panels.append(Panel(series.label, lines))
 
     today = datetime.date.today().isoformat()
-    output = options.output or environment.HERE / "results" / f"scaling-{today}"
+    output = options.output or environment.BENCHMARKS / "results" / f"scaling-{today}"
     output.parent.mkdir(parents=True, exist_ok=True)
     picture = output.with_suffix(".png")
     draw(panels, picture)

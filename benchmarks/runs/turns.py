@@ -16,9 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 import psutil
-from arrays import Arrays
-from remote import RemoteWorker, WorkerError
-from report import Entry
+from instances.arrays import Arrays
+
+from runs.remote import RemoteWorker, WorkerError
+from runs.report import Entry
 
 #: A round lasts about this long, with at least one call in it ...
 ROUND_SECONDS = 0.25

@@ -12,10 +12,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-CHECKOUT = HERE.parent
-REQUIREMENTS = HERE / "peers-requirements.txt"
-VIRTUAL_ENVIRONMENT = HERE / ".venv-peers"
+BENCHMARKS = Path(__file__).resolve().parents[1]
+CHECKOUT = BENCHMARKS.parent
+REQUIREMENTS = BENCHMARKS / "peers-requirements.txt"
+VIRTUAL_ENVIRONMENT = BENCHMARKS / ".venv-peers"
 #: Written last, so that an interrupted installation is not taken for a whole one.
 INSTALLED = VIRTUAL_ENVIRONMENT / "installed.txt"
 
@@ -59,15 +59,16 @@ def peers_python(existing: str | None = None) -> str:
     return str(python)
 
 
-def variables(*, ours: bool) -> dict[str, str]:
+def variables(checkout: Path | None) -> dict[str, str]:
     """Return the environment variables of a worker.
 
-    Ours sees the checkout these benchmarks belong to. A peer must not see our
-    ``PYTHONPATH``: packages of another environment may be on it.
+    All find these benchmarks. Ours sees the package of a checkout besides; a peer has
+    ``None``, and must not see our ``PYTHONPATH``: packages of another environment may
+    be on it.
     """
     result = dict(os.environ)
-    path = result.pop("PYTHONPATH", "")
-    if ours:
-        parts = [str(CHECKOUT), *filter(None, path.split(os.pathsep))]
-        result["PYTHONPATH"] = os.pathsep.join(parts)
+    parts, path = [str(BENCHMARKS)], result.pop("PYTHONPATH", "")
+    if checkout is not None:
+        parts += [str(checkout), *filter(None, path.split(os.pathsep))]
+    result["PYTHONPATH"] = os.pathsep.join(parts)
     return result

@@ -5,11 +5,12 @@ from __future__ import annotations
 from importlib.metadata import version
 
 import numpy as np
-import protocol
-from matrices import DERIVATIONS, QUADRATIC
+from instances.workloads import WORKLOADS
 from qpth.qp import QPFunction
-from torch_step import leaves_of, training_step
-from workloads import WORKLOADS
+
+from libraries import protocol
+from libraries.derivations import DERIVATIONS, QUADRATIC
+from libraries.torch_step import leaves_of, training_step
 
 
 class Qpth:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 import numpy as np
-from arrays import SOLUTION, Arrays
+from instances.arrays import SOLUTION, Arrays
 from rich.console import Console
 from rich.table import Table
 
@@ -84,8 +84,6 @@ def speed(entries: list[Entry]) -> Grid:
             notes.append(f"{entry.label}: {one_line(entry.failure or 'no rounds')}")
             continue
         low, middle, high = np.quantile(entry.rounds, [0.25, 0.5, 0.75])
-        pairs = [a / b for a, b in zip(entry.rounds, base.rounds, strict=False)]
-        spread = np.quantile(pairs, [0.25, 0.5, 0.75])
         rows.append(
             (
                 entry.label,
@@ -94,12 +92,37 @@ def speed(entries: list[Entry]) -> Grid:
                 f"{milliseconds(low)} to {milliseconds(high)}",
                 milliseconds(entry.first),
                 f"{len(entry.rounds)} x {entry.calls}",
-                _digits(middle / np.median(base.rounds)),
-                "{1} ({0} to {2})".format(*map(_digits, spread)),
+                *ratios(entry.rounds, base.rounds),
             )
         )
     notes.append(quietness([percent for entry in entries for percent in entry.noise]))
     return Grid("Forward and backward, milliseconds", header, rows, notes)
+
+
+def change(entries: list[Entry], now: str, before: str) -> Grid:
+    """Return how many times as long each variant of one library takes as another's."""
+    header = ("", "before, ms", "now, ms", "x, medians", "x, paired rounds")
+    rows = []
+    for entry in entries:
+        others = [
+            e for e in entries if (e.library, e.variant) == (before, entry.variant)
+        ]
+        if entry.library != now or not entry.rounds or not others[0].rounds:
+            continue
+        old, new = np.median(others[0].rounds), np.median(entry.rounds)
+        times = milliseconds(old), milliseconds(new)
+        rows.append((entry.variant, *times, *ratios(entry.rounds, others[0].rounds)))
+    return Grid("Now and before, forward and backward", header, rows)
+
+
+def ratios(rounds: list[float], base: list[float]) -> tuple[str, str]:
+    """Return the ratio of the medians, and the median (quartiles) of those of pairs."""
+    pairs = [a / b for a, b in zip(rounds, base, strict=False)]
+    spread = np.quantile(pairs, [0.25, 0.5, 0.75])
+    return (
+        _digits(np.median(rounds) / np.median(base)),
+        "{1} ({0} to {2})".format(*map(_digits, spread)),
+    )
 
 
 def quietness(noise: list[float]) -> str:

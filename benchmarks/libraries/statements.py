@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import cvxpy as cp
 import numpy as np
-from programs import SUDOKU_WEIGHT
-from workloads import WORKLOADS
+from instances.programs import SUDOKU_WEIGHT
+from instances.workloads import WORKLOADS
 
 
 class Statement(NamedTuple):

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import problems
-import protocol
 import tensorflow as tf
-from arrays import COTANGENT, SOLUTION
-from workloads import WORKLOADS
+from instances.arrays import COTANGENT, SOLUTION
+from instances.workloads import WORKLOADS
 
 import tf_cvxlayers
+from libraries import protocol, statements
 from tf_cvxlayers import CvxpyLayer
 
 #: How the same step is called; the layer and its engine are the same in both.
@@ -32,7 +31,7 @@ class Ours:
         names = WORKLOADS[workload].parameters
         shared = WORKLOADS[workload].shared
         fed = [name for name in names if name not in shared]
-        statement = problems.state(workload, instance)
+        statement = statements.state(workload, instance)
         layer = CvxpyLayer(
             statement.problem,
             parameters=[statement.parameters[name] for name in fed],

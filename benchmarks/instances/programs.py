@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from arrays import COTANGENT, SOLUTION, Arrays, outer, times, transpose
+
+from instances.arrays import COTANGENT, SOLUTION, Arrays, outer, times, transpose
 
 #: An inactive inequality has at least this slack, an active one at least this
 #: multiplier: strictly complementary, and not by the skin of its teeth.

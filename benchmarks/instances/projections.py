@@ -8,7 +8,8 @@ would report the luck.
 from __future__ import annotations
 
 import numpy as np
-from arrays import COTANGENT, SOLUTION, Arrays, dot, entries, outer, times
+
+from instances.arrays import COTANGENT, SOLUTION, Arrays, dot, entries, outer, times
 
 #: How far, at least, from where the derivative jumps.
 CLEARANCE = 1e-2

@@ -13,13 +13,14 @@ from typing import NamedTuple
 
 import moreau
 import numpy as np
-import protocol
 import torch
-from matrices import DERIVATIONS, Matrices
+from instances.workloads import WORKLOADS
 from moreau.torch import Solver
 from torch import Tensor
-from torch_step import Leaves, leaves_of, training_step
-from workloads import WORKLOADS
+
+from libraries import protocol
+from libraries.derivations import DERIVATIONS, Matrices
+from libraries.torch_step import Leaves, leaves_of, training_step
 
 #: By default, small quadratic programs go to an active-set method, and the rest to an
 #: interior-point method that stops at 1e-8. The latter can do all of them; at less than

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from programs import SUDOKU_WEIGHT
+from instances.programs import SUDOKU_WEIGHT
+from instances.workloads import WORKLOADS
 from torch import Tensor
-from workloads import WORKLOADS
 
 
 class Matrices(NamedTuple):

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from arrays import COTANGENT, SOLUTION
-from protocol import Step
+from instances.arrays import COTANGENT, SOLUTION
+from instances.workloads import WORKLOADS
 from torch import Tensor
-from workloads import WORKLOADS
+
+from libraries.protocol import Step
 
 Leaves = dict[str, Tensor]
 

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from arrays import Arrays
-from programs import quadratic_programs, sudoku
-from projections import ellipsoid, relu, sparsemax
+
+from instances.arrays import Arrays
+from instances.programs import quadratic_programs, sudoku
+from instances.projections import ellipsoid, relu, sparsemax
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from importlib.metadata import version
 
 import numpy as np
-import protocol
 import torch
-from matrices import DERIVATIONS, QUADRATIC
+from instances.workloads import WORKLOADS
 from proxsuite.torch.qplayer import QPFunction
-from torch_step import leaves_of, training_step
-from workloads import WORKLOADS
+
+from libraries import protocol
+from libraries.derivations import DERIVATIONS, QUADRATIC
+from libraries.torch_step import leaves_of, training_step
 
 #: Forward stops at 1e-9 by default, backward at 1e-4. Its regularization counts too.
 VARIANTS = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib.metadata import version
 
 import numpy as np
-import problems
-import protocol
 from cvxpylayers.torch import CvxpyLayer
-from torch_step import leaves_of, training_step
-from workloads import WORKLOADS
+from instances.workloads import WORKLOADS
+
+from libraries import protocol, statements
+from libraries.torch_step import leaves_of, training_step
 
 #: What is handed to the layer. The first two are SCS through diffcp, which is the
 #: library's default. Its own tolerance is 1e-4 or so, hence the second row, which is
@@ -49,7 +49,7 @@ class Cvxpylayers:
         ways take the same time, within the noise.
         """
         leaves = leaves_of(workload, instance)
-        statement = problems.state(workload, instance)
+        statement = statements.state(workload, instance)
         layer = CvxpyLayer(
             statement.problem,
             parameters=[statement.parameters[name] for name in leaves],

@@ -1,0 +1,1 @@
+"""What is solved: numbers, and their exact answers. NumPy only."""

@@ -1,0 +1,1 @@
+"""How it is measured: processes that take turns, and tables of what they did."""
