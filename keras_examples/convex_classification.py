@@ -22,8 +22,6 @@ descends on another objective: it adds the norm of all weights together where th
 program adds the norm of each neuron.)
 """
 
-import argparse
-import pathlib
 
 import keras
 import matplotlib.pyplot as plt
@@ -31,18 +29,16 @@ import numpy as np
 import rich.console
 import rich.progress
 import tensorflow as tf
+from tools.harness import Example, console
 
 from tf_cvxlayers.convex_networks import ConvexReLUNetwork
 
-EXAMPLES = pathlib.Path(__file__).resolve().parent
 REGULARIZATION = 1e-4
 # Optimal values for the notebook's construction with NumPy's seed 0, by an independent
 # solver; the notebook fixed no seed, and printed 0.001079 for its own draw.
 OBJECTIVES = {"squared": 0.001097869, "hinge": 0.000679053}
 # A neuron with a norm below so much of the largest is hardly in use.
 SMALL = 1e-3
-
-console = rich.console.Console()
 
 """
 ## The data of the notebook
@@ -80,7 +76,7 @@ norms switch off: `remove` leaves them out.
 """
 
 
-def toy(failures):
+def toy(run):
     """Solve the notebook's instance with both losses."""
     X, y, patterns = notebook_instance()
     fitted = {}
@@ -101,12 +97,18 @@ def toy(failures):
             f"{neurons} of {2 * patterns_used} neurons in use; "
             f"{small.layers[0].units} without the smallest, objective {smaller:+.1e}"
         )
-        if abs(network.objective_ - expected) > 1e-9:
-            failures.append(f"{loss}: objective {network.objective_:.9f}")
-        if abs(value - network.objective_) > 1e-8:
-            failures.append(f"{loss}: the network's objective is another")
-        if every.objective_ > network.objective_ + 1e-9:
-            failures.append(f"{loss}: all patterns are worse than some")
+        run.expect(
+            abs(network.objective_ - expected) <= 1e-9,
+            f"{loss}: objective {network.objective_:.9f}",
+        )
+        run.expect(
+            abs(value - network.objective_) <= 1e-8,
+            f"{loss}: the network's objective is another",
+        )
+        run.expect(
+            every.objective_ <= network.objective_ + 1e-9,
+            f"{loss}: all patterns are worse than some",
+        )
         fitted[loss] = every
     return X, y, fitted
 
@@ -141,7 +143,7 @@ def random_network(like, seed):
     return model
 
 
-def fine_tune(X, y, network, rounds, failures):
+def fine_tune(X, y, network, rounds, run):
     """Return the objectives of gradient descent from the optimum and from elsewhere."""
     steps = 500
     start = network.to_keras(weight_decay=True)
@@ -155,8 +157,9 @@ def fine_tune(X, y, network, rounds, failures):
             f"{values.min():.8f}, "
             f"{values.min() - network.objective_:+.1e} from the optimum"
         )
-        if values.min() < network.objective_ - 1e-9:
-            failures.append(f"{name}: below the optimum")
+        run.expect(
+            values.min() >= network.objective_ - 1e-9, f"{name}: below the optimum"
+        )
     return steps, curves
 
 
@@ -180,7 +183,7 @@ def spiral(points):
     return np.append(plane, np.ones((3 * points, 1)), axis=1), classes
 
 
-def three_classes(points, samples, failures):
+def three_classes(points, samples, run):
     """Fit the spiral; return points, classes and the network without unused neurons."""
     X, classes = spiral(points)
     targets = 2.0 * np.eye(3)[classes] - 1.0
@@ -194,8 +197,10 @@ def three_classes(points, samples, failures):
         f"{network.objective_:.8f}, as a network of {model.layers[0].units} neurons "
         f"{value - network.objective_:+.1e}, accuracy {accuracy:.1%}"
     )
-    if abs(value - network.objective_) > 1e-6:
-        failures.append("three classes: the network's objective is another")
+    run.expect(
+        abs(value - network.objective_) <= 1e-6,
+        "three classes: the network's objective is another",
+    )
     return X, classes, model
 
 
@@ -222,7 +227,7 @@ def decision_regions(axis, X, classes, model, title):
     axis.set_title(title)
 
 
-def plot(toy_data, model, spiral_data, steps, curves, optimum, path):
+def plot(toy_data, model, spiral_data, steps, curves, optimum, run):
     """Draw both decision regions, and the descents beside the optimum."""
     figure, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
     X, y = toy_data
@@ -237,10 +242,7 @@ def plot(toy_data, model, spiral_data, steps, curves, optimum, path):
     axes[2].set_xlabel("step of Adam")
     axes[2].set_title("objective above the convex optimum")
     axes[2].legend(frameon=False, fontsize="small")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    console.print(f"plot: {path}")
+    run.save(figure, "convex_classification.png")
 
 
 """
@@ -249,25 +251,14 @@ def plot(toy_data, model, spiral_data, steps, curves, optimum, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Exactly trained ReLU classifiers.")
-    parser.add_argument("--quick", action="store_true", help="fewer points and steps")
-    parser.add_argument(
-        "--output",
-        type=pathlib.Path,
-        default=EXAMPLES / "output",
-        help="folder for the plot (default: %(default)s)",
-    )
-    arguments = parser.parse_args()
-    # Files only, so that the example also runs where there is no display.
-    plt.switch_backend("Agg")
+    run = Example("Exactly trained ReLU classifiers.", quick="fewer points and steps")
     keras.config.set_floatx("float64")
 
-    failures = []
-    X, y, fitted = toy(failures)
-    rounds = 2 if arguments.quick else 40
-    steps, curves = fine_tune(X, y, fitted["squared"], rounds, failures)
-    points, samples = (8, 40) if arguments.quick else (30, 400)
-    *spiral_points, spiral_model = three_classes(points, samples, failures)
+    X, y, fitted = toy(run)
+    rounds = 2 if run.quick else 40
+    steps, curves = fine_tune(X, y, fitted["squared"], rounds, run)
+    points, samples = (8, 40) if run.quick else (30, 400)
+    *spiral_points, spiral_model = three_classes(points, samples, run)
     plot(
         (X, y),
         fitted["squared"].to_keras(remove=SMALL),
@@ -275,10 +266,9 @@ def main():
         steps,
         curves,
         fitted["squared"].objective_,
-        arguments.output / "convex_classification.png",
+        run,
     )
-    if failures:
-        raise SystemExit("\n".join(failures))
+    run.finish()
 
 
 if __name__ == "__main__":

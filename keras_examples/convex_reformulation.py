@@ -22,8 +22,6 @@ neurons off.
 Here are ten points of a fast sine, and both ways to fit them.
 """
 
-import argparse
-import pathlib
 
 import keras
 import matplotlib.pyplot as plt
@@ -31,18 +29,16 @@ import numpy as np
 import rich.console
 import rich.progress
 import tensorflow as tf
+from tools.harness import Example, console
 
 from tf_cvxlayers.convex_networks import ConvexReLUNetwork, activation_patterns
 
-EXAMPLES = pathlib.Path(__file__).resolve().parent
 POINTS, NEURONS, FREQUENCY = 10, 500, 10
 LEARNING_RATE, REGULARIZATION = 0.01, 1e-3
 STEPS, STEPS_A_ROUND = 20000, 2000
 # The optimal value of the program for these ten points; the notebook that the example
 # follows prints none, this is the value of an independent solver.
 OBJECTIVE = 0.0861000
-
-console = rich.console.Console()
 
 """
 ## Data
@@ -129,7 +125,7 @@ def objective(model, X, Y):
     return error + REGULARIZATION / 2 * squares
 
 
-def compare(descended, losses, network, patterns, model, X, Y):
+def compare(descended, losses, network, patterns, model, X, Y, run):
     """Print the figures; return what is not as it should be."""
     for step, loss in zip(np.arange(len(losses)) * STEPS_A_ROUND, losses, strict=True):
         console.print(
@@ -145,15 +141,17 @@ def compare(descended, losses, network, patterns, model, X, Y):
         f"{value - network.objective_:+.1e}; predictions differ by {apart:.1e}\n"
         f"gradient descent: the same objective {objective(descended, X, Y):.7f}"
     )
-    failures = []
-    if abs(network.objective_ - OBJECTIVE) > 1e-7:
-        failures.append(f"objective {network.objective_:.9f}, not {OBJECTIVE}")
-    if abs(value - network.objective_) > 1e-8 or apart > 1e-9:
-        failures.append("the Keras model is not the convex network")
-    return failures
+    run.expect(
+        abs(network.objective_ - OBJECTIVE) <= 1e-7,
+        f"objective {network.objective_:.9f}, not {OBJECTIVE}",
+    )
+    run.expect(
+        abs(value - network.objective_) <= 1e-8 and apart <= 1e-9,
+        "the Keras model is not the convex network",
+    )
 
 
-def plot(descended, model, X, Y, path):
+def plot(descended, model, X, Y, run):
     """Draw the points and both networks between and beyond them."""
     x = np.linspace(-1.5, 1.5, 1000)
     figure, axis = plt.subplots(figsize=(8, 4), layout="constrained")
@@ -166,10 +164,7 @@ def plot(descended, model, X, Y, path):
     axis.set_xlabel("x")
     axis.set_ylabel("network")
     axis.legend(frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    console.print(f"plot: {path}")
+    run.save(figure, "convex_reformulation.png")
 
 
 """
@@ -178,28 +173,17 @@ def plot(descended, model, X, Y, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="A ReLU network as a convex program.")
-    parser.add_argument("--quick", action="store_true", help="descend for 2000 steps")
-    parser.add_argument(
-        "--output",
-        type=pathlib.Path,
-        default=EXAMPLES / "output",
-        help="folder for the plot (default: %(default)s)",
-    )
-    arguments = parser.parse_args()
-    # Files only, so that the example also runs where there is no display.
-    plt.switch_backend("Agg")
+    run = Example("A ReLU network as a convex program.", quick="descend for 2000 steps")
     keras.config.set_floatx("float64")
 
     X, Y = sine()
-    rounds = 1 if arguments.quick else STEPS // STEPS_A_ROUND
+    rounds = 1 if run.quick else STEPS // STEPS_A_ROUND
     descended, losses = descended_network(X, Y, rounds)
     network, patterns = convex_network(X, Y)
     model = network.to_keras()
-    failures = compare(descended, losses, network, patterns, model, X, Y)
-    plot(descended, model, X, Y, arguments.output / "convex_reformulation.png")
-    if failures:
-        raise SystemExit("\n".join(failures))
+    compare(descended, losses, network, patterns, model, X, Y, run)
+    plot(descended, model, X, Y, run)
+    run.finish()
 
 
 if __name__ == "__main__":

@@ -22,22 +22,17 @@ derivative. The classifier is logistic regression with an elastic net,
 as in section 6.1 of Agrawal et al., "Differentiable convex optimization layers" (2019).
 """
 
-import argparse
-import pathlib
 
 import cvxpy
 import matplotlib.pyplot as plt
 import numpy as np
-import rich.console
 import tensorflow as tf
+from tools.harness import Example, console
 
 from tf_cvxlayers import CvxpyLayer
 
-EXAMPLES = pathlib.Path(__file__).resolve().parent
 # How far a point may be shifted in each coordinate.
 SHIFT = 0.01
-
-console = rich.console.Console()
 
 """
 ## Data
@@ -86,7 +81,7 @@ sum of absolute derivatives. Then we move the points, fit again, and see.
 """
 
 
-def attack(points, failures):
+def attack(points, run):
     """Return what the picture needs."""
     X, labels, X_test, labels_test = clouds(points)
     layer = logistic_regression(labels)
@@ -103,17 +98,18 @@ def attack(points, failures):
         f"test loss {float(loss):.6f}; shifting each training point by {SHIFT} raises "
         f"it by {gained:.3e}, predicted {predicted:.3e}"
     )
-    if abs(gained - predicted) > 0.05 * predicted:
-        failures.append("the derivative does not predict the attack")
+    run.expect(
+        abs(gained - predicted) <= 0.05 * predicted,
+        "the derivative does not predict the attack",
+    )
     report = layer.check_gradients(X)
     console.print(f"derivatives and differences: {report.max_relative_error:.1e} apart")
-    if report.max_relative_error > 1e-5:
-        failures.append("the derivative is wrong")
+    run.expect(report.max_relative_error <= 1e-5, "the derivative is wrong")
     best = logistic_regression(labels_test)(X_test)
     return X, labels, gradient, (a, b), best
 
 
-def plot(X, labels, gradient, fitted, best, path):
+def plot(X, labels, gradient, fitted, best, run):
     """Draw the points, the direction in which each does harm, and both classifiers."""
     figure, axis = plt.subplots(figsize=(6, 5), layout="constrained")
     for label, marker in ((0.0, "o"), (1.0, "^")):
@@ -141,10 +137,7 @@ def plot(X, labels, gradient, fitted, best, path):
     axis.set_ylim(*reach)
     axis.set_title("Where moving a training point raises the test loss")
     axis.legend(frameon=False, fontsize="small", loc="lower left")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    console.print(f"plot: {path}")
+    run.save(figure, "data_poisoning.png")
 
 
 """
@@ -153,23 +146,11 @@ def plot(X, labels, gradient, fitted, best, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Data poisoning.")
-    parser.add_argument("--quick", action="store_true", help="fewer points")
-    parser.add_argument(
-        "--output",
-        type=pathlib.Path,
-        default=EXAMPLES / "output",
-        help="folder for the plot (default: %(default)s)",
-    )
-    arguments = parser.parse_args()
-    # Files only, so that the example also runs where there is no display.
-    plt.switch_backend("Agg")
+    run = Example("Data poisoning.", quick="fewer points")
 
-    failures = []
-    picture = attack(10 if arguments.quick else 30, failures)
-    plot(*picture, arguments.output / "data_poisoning.png")
-    if failures:
-        raise SystemExit("\n".join(failures))
+    picture = attack(10 if run.quick else 30, run)
+    plot(*picture, run)
+    run.finish()
 
 
 if __name__ == "__main__":

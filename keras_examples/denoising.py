@@ -26,26 +26,22 @@ standard deviation 10: 9,000 to train on and 1,000 to test with, by OptNet's rec
 figures of its paper are for a draw of its own.
 """
 
-import argparse
 import json
-import pathlib
 
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import rich.console
 import rich.progress
+from tools.harness import Example, console
 
 from tf_cvxlayers import layers
 
-EXAMPLES = pathlib.Path(__file__).resolve().parent
 LENGTH, NOISE, BATCH, RATE = 100, 10.0, 150, 1e-4
 PIECES, HEIGHTS = (1, 10), (10, 100)
 FIRST_DIFFERENCES = np.diff(np.eye(LENGTH), axis=0)
 # Of the paper, on its own draw: mean squared error on training and test signals.
 PUBLISHED = {"fixed": (16.3, 16.5), "program": (13.8, 14.4)}
-
-console = rich.console.Console()
 
 """
 ## Signals
@@ -159,7 +155,7 @@ def program(weight):
     return model
 
 
-def plot(models, histories, fixed, test, path):
+def plot(models, histories, fixed, test, run):
     """Draw the errors, the learned operator, and a signal."""
     figure, axes = plt.subplots(1, 3, figsize=(13, 3.8), layout="constrained")
     for color, (label, history) in zip(("C1", "C2"), histories.items(), strict=True):
@@ -183,9 +179,7 @@ def plot(models, histories, fixed, test, path):
         denoised = model.predict(x, verbose=0)[0]
         axes[2].plot(denoised, f"C{color}", label=label)
     axes[2].legend(frameon=False, fontsize="small")
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    console.print(f"plot: {path}")
+    run.save(figure, "denoising.png")
 
 
 """
@@ -194,28 +188,23 @@ def plot(models, histories, fixed, test, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Learned total variation.")
-    parser.add_argument("--quick", action="store_true", help="few signals, one epoch")
-    parser.add_argument("--epochs", type=int, default=50, help="of the operator")
-    parser.add_argument("--program-epochs", type=int, default=50, help="of the program")
-    parser.add_argument(
-        "--output",
-        type=pathlib.Path,
-        default=EXAMPLES / "output",
-        help="folder for the plot and the curve (default: %(default)s)",
+    run = Example(
+        "Learned total variation.",
+        quick="few signals, one epoch",
+        options={
+            "--epochs": {"type": int, "default": 50, "help": "of the operator"},
+            "--program-epochs": {"type": int, "default": 50, "help": "of the program"},
+        },
     )
-    arguments = parser.parse_args()
-    # Files only, so that the example also runs where there is no display.
-    plt.switch_backend("Agg")
     keras.utils.set_random_seed(0)
 
-    epochs, program_epochs = arguments.epochs, arguments.program_epochs
+    epochs, program_epochs = run.options.epochs, run.options.program_epochs
     count, weights = 9000, np.arange(15.0, 29.0, 1.0)
-    if arguments.quick:
+    if run.quick:
         epochs, program_epochs, count, weights = 1, 1, 300, [15.0, 21.0, 27.0]
     x, y = signals(10000)
     train, test = (x[:count], y[:count]), (x[9000:], y[9000:])
-    if arguments.quick:
+    if run.quick:
         test = tuple(part[:300] for part in test)
     best, fixed_train, fixed = best_fixed(train, test, weights)
     weight = float(best.layers[0].weight[0])
@@ -237,14 +226,16 @@ def main():
             f"{label}, {length} epochs: {train_error:.3f} train, {test_error:.3f} test"
         )
     console.print(f"the paper's program, on its own draw: {PUBLISHED['program']}")
-    arguments.output.mkdir(parents=True, exist_ok=True)
     rounded = {k: np.round(v, 4).tolist() for k, v in histories.items()}
-    (arguments.output / "denoising.json").write_text(json.dumps(rounded) + "\n")
-    plot(models, histories, fixed, test, arguments.output / "denoising.png")
-    if not arguments.quick:
+    run.path("denoising.json").write_text(json.dumps(rounded) + "\n")
+    plot(models, histories, fixed, test, run)
+    if not run.quick:
         for label, history in histories.items():
-            if len(history) > 1 and history[-1][1] >= fixed:
-                raise SystemExit(f"{label} is not better than fixed differences")
+            run.expect(
+                len(history) == 1 or history[-1][1] < fixed,
+                f"{label} is not better than fixed differences",
+            )
+    run.finish()
 
 
 if __name__ == "__main__":

@@ -20,8 +20,6 @@ z) ||^2 <= 2}`. For one polytope there is a published run, of 2500 steps with on
 each. The others are learned from larger batches.
 """
 
-import argparse
-import pathlib
 
 import keras
 import matplotlib.animation
@@ -30,18 +28,16 @@ import numpy as np
 import rich.console
 import rich.progress
 import tensorflow as tf
+from tools.harness import Example, console, stored
 
 from tf_cvxlayers import layers
 
-EXAMPLES = pathlib.Path(__file__).resolve().parent
 SIDES = 10
 LEARNING_RATE = 1e-2
 WINDOW = 100
 FRAMES = 50
 # Single precision numbers of a solver with a tolerance of about this.
 PRINTED_PRECISION = 2e-6
-
-console = rich.console.Console()
 
 """
 ## Sets as layers
@@ -138,15 +134,15 @@ def rolling(losses):
     return np.convolve(losses, np.full(WINDOW, 1 / WINDOW), mode="valid")
 
 
-def published(steps, failures):
+def published(steps, run):
     """Learn the published polytope; return what the pictures need."""
-    with np.load(EXAMPLES / "data" / "polytope.npz") as archive:
-        data = {key: archive[key].astype("float64") for key in archive.files}
+    data = {name: of.astype("float64") for name, of in stored("polytope").items()}
     true, ours = polytope(data["G"]), polytope(data["G_start"])
     apart = np.abs(true(data["x"]) - data["y"]).max()
     console.print(f"projection of {data['x']}: {apart:.1e} from the published one")
-    if apart > PRINTED_PRECISION:
-        failures.append(f"the published projection is {apart:.1e} off")
+    run.expect(
+        apart <= PRINTED_PRECISION, f"the published projection is {apart:.1e} off"
+    )
     points = data["points"][:steps, None]
     losses, frames = learn(ours, points, projected(true, points), "published polytope")
     means, reference = rolling(losses), rolling(data["losses"])
@@ -158,8 +154,7 @@ def published(steps, failures):
     # With this optimizer, single and double precision part after 1370 steps.
     same = np.abs(losses - data["losses"][: len(losses)])[:1000].max()
     console.print(f"largest difference from the reference in 1000 steps: {same:.1e}")
-    if same > 1e-3:
-        failures.append(f"the losses are {same:.1e} from the reference")
+    run.expect(same <= 1e-3, f"the losses are {same:.1e} from the reference")
     return {"polytope, as published": (true, ours, frames)}, means, reference
 
 
@@ -195,7 +190,7 @@ def shapes(seeds, steps, batch):
 """
 
 
-def animate(found, path):
+def animate(found, run):
     """Draw the true sets, and the learned ones as they come."""
     rows = -(-len(found) // 3)
     figure, axes = plt.subplots(rows, 3, figsize=(9, 3 * rows), layout="constrained")
@@ -219,13 +214,13 @@ def animate(found, path):
     last = max(len(frames) for _, _, frames in found.values()) - 1
     times = [0] * 5 + list(range(last)) + [last] * 10
     animation = matplotlib.animation.FuncAnimation(figure, draw, times)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = run.path("learning_sets.gif")
     animation.save(path, matplotlib.animation.PillowWriter(10), dpi=60)
     plt.close(figure)
     console.print(f"animation (black: hidden, red: learned): {path}")
 
 
-def plot(means, reference, path):
+def plot(means, reference, run):
     """Draw the rolling loss of the published polytope."""
     figure, axis = plt.subplots(figsize=(6, 3.5), layout="constrained")
     axis.plot(np.arange(reference.size) + WINDOW, reference, "k", label="reference")
@@ -234,9 +229,7 @@ def plot(means, reference, path):
     axis.set_ylabel("mean loss of the last 100 steps")
     axis.set_ylim(0, None)
     axis.legend(frameon=False)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    console.print(f"plot: {path}")
+    run.save(figure, "learning_sets.png")
 
 
 """
@@ -245,29 +238,17 @@ def plot(means, reference, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Convex sets, learned.")
-    parser.add_argument("--quick", action="store_true", help="a few hundred steps")
-    parser.add_argument(
-        "--output",
-        type=pathlib.Path,
-        default=EXAMPLES / "output",
-        help="folder for the pictures (default: %(default)s)",
-    )
-    arguments = parser.parse_args()
-    # Files only, so that the example also runs where there is no display.
-    plt.switch_backend("Agg")
+    run = Example("Convex sets, learned.", quick="a few hundred steps")
 
-    failures = []
-    if arguments.quick:
-        found, means, reference = published(200, failures)
+    if run.quick:
+        found, means, reference = published(200, run)
         found |= shapes([0, 2], steps=110, batch=16)
     else:
-        found, means, reference = published(2500, failures)
+        found, means, reference = published(2500, run)
         found |= shapes(range(5), steps=1000, batch=16)
-    animate(found, arguments.output / "learning_sets.gif")
-    plot(means, reference, arguments.output / "learning_sets.png")
-    if failures:
-        raise SystemExit("\n".join(failures))
+    animate(found, run)
+    plot(means, reference, run)
+    run.finish()
 
 
 if __name__ == "__main__":

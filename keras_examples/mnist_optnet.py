@@ -21,7 +21,6 @@ quadratic term), `G`, `z0` and `s0` are learned. On this task nothing needs an
 optimization layer: both networks reach about the same error.
 """
 
-import argparse
 import json
 import pathlib
 
@@ -30,15 +29,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import rich.console
 import rich.progress
+from tools.harness import Example, console
 
 from tf_cvxlayers import layers
 
-EXAMPLES = pathlib.Path(__file__).resolve().parent
 BATCH = 64
 # Of MNIST's training pixels, as fractions of 255.
 MEAN, DEVIATION = 0.1307, 0.3081
-
-console = rich.console.Console()
 
 """
 ## Data
@@ -129,7 +126,7 @@ def train(name, model, data, epochs):
     return history
 
 
-def plot(histories, path):
+def plot(histories, run):
     """Draw losses and errors over the epochs."""
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     for colour, (name, history) in zip(("C1", "C0"), histories.items(), strict=True):
@@ -145,10 +142,7 @@ def plot(histories, path):
         axis.set_xlabel("epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0].legend(frameon=False, fontsize="small")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    console.print(f"plot: {path}")
+    run.save(figure, "mnist_optnet.png")
 
 
 """
@@ -157,31 +151,22 @@ def plot(histories, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="OptNet's MNIST experiment.")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="one epoch on a few images; random ones where there is no MNIST",
+    run = Example(
+        "OptNet's MNIST experiment.",
+        quick="one epoch on a few images; random ones where there is no MNIST",
+        options={
+            "--epochs": {"type": int, "default": 20},
+            "--data": {"type": pathlib.Path, "help": "a copy of Keras's mnist.npz"},
+        },
     )
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--data", type=pathlib.Path, help="a copy of Keras's mnist.npz")
-    parser.add_argument(
-        "--output",
-        type=pathlib.Path,
-        default=EXAMPLES / "output",
-        help="folder for the plot and the curves (default: %(default)s)",
-    )
-    arguments = parser.parse_args()
-    # Files only, so that the example also runs where there is no display.
-    plt.switch_backend("Agg")
 
-    epochs = 1 if arguments.quick else arguments.epochs
-    if arguments.quick and arguments.data is None:
+    epochs = 1 if run.quick else run.options.epochs
+    if run.quick and run.options.data is None:
         random = np.random.default_rng(0)
         part = random.normal(size=(640, 784)).astype("float32"), np.arange(640) % 10
         data = part, part
     else:
-        data = mnist(arguments.data, 6400 if arguments.quick else None)
+        data = mnist(run.options.data, 6400 if run.quick else None)
     histories = {
         name: train(name, classifier(last), data, epochs)
         for name, last in (
@@ -189,9 +174,8 @@ def main():
             ("dense", keras.layers.Dense(10)),
         )
     }
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    (arguments.output / "mnist_optnet.json").write_text(json.dumps(histories, indent=1))
-    plot(histories, arguments.output / "mnist_optnet.png")
+    run.path("mnist_optnet.json").write_text(json.dumps(histories, indent=1))
+    plot(histories, run)
 
 
 if __name__ == "__main__":

@@ -24,19 +24,15 @@ with a kink wherever a constraint becomes active or inactive, and the gradient i
 slope.
 """
 
-import argparse
-import pathlib
 
 import cvxpy
 import matplotlib.pyplot as plt
 import numpy as np
-import rich.console
-import rich.table
 import tensorflow as tf
+from tools.harness import Example, console, new_table, stored
 
 from tf_cvxlayers import CvxpyLayer
 
-EXAMPLES = pathlib.Path(__file__).resolve().parent
 NAMES = ("Q_sqrt", "q", "A", "b", "G", "h")
 # Printed for the instance, in single precision.
 PUBLISHED = [
@@ -51,8 +47,6 @@ PUBLISHED = [
     -0.11274885,
     0.21256374,
 ]
-
-console = rich.console.Console()
 
 """
 ## The layer
@@ -80,7 +74,7 @@ def optnet(n, equalities, inequalities):
 """
 
 
-def compare(layer, data, failures):
+def compare(layer, data, run):
     """Print the solution and the gradients of its sum beside what they should be."""
     parameters = [tf.constant(data[name].astype("float64")) for name in NAMES]
     with tf.GradientTape() as tape:
@@ -88,9 +82,7 @@ def compare(layer, data, failures):
         z = layer(*parameters)
         total = tf.reduce_sum(z)
     gradients = tape.gradient(total, parameters)
-    table = rich.table.Table(title="Largest differences")
-    for heading in ("", "from", "difference", "at most"):
-        table.add_column(heading)
+    table = new_table("Largest differences", "", "from", "difference", "at most")
     rows = [
         ("solution", "published", np.abs(z - PUBLISHED).max(), 1e-6),
         ("solution", "exact", np.abs(z - data["exact_x"]).max(), 1e-6),
@@ -100,8 +92,7 @@ def compare(layer, data, failures):
         rows.append((f"gradient in {name}", "exact", apart, 1e-8))
     for what, source, apart, most in rows:
         table.add_row(what, source, f"{apart:.1e}", f"{most:.0e}")
-        if apart > most:
-            failures.append(f"{what}: {apart:.1e} from the {source} one")
+        run.expect(apart <= most, f"{what}: {apart:.1e} from the {source} one")
     console.print(table)
     return parameters
 
@@ -129,7 +120,7 @@ def along_a_line(layer, parameters, points):
     return values, z.numpy(), slopes
 
 
-def plot(values, z, slopes, path):
+def plot(values, z, slopes, run):
     """Draw the solution above its derivative."""
     figure, axes = plt.subplots(2, 1, figsize=(7, 6), sharex=True, layout="constrained")
     axes[0].plot(values, z)
@@ -137,10 +128,7 @@ def plot(values, z, slopes, path):
     axes[1].plot(values, slopes)
     axes[1].set_ylabel("their derivatives")
     axes[1].set_xlabel("first entry of h")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    console.print(f"plot: {path}")
+    run.save(figure, "optnet_qp.png")
 
 
 """
@@ -149,25 +137,13 @@ def plot(values, z, slopes, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="OptNet's quadratic program.")
-    parser.add_argument("--quick", action="store_true", help="fewer points of the line")
-    parser.add_argument(
-        "--output",
-        type=pathlib.Path,
-        default=EXAMPLES / "output",
-        help="folder for the plot (default: %(default)s)",
-    )
-    arguments = parser.parse_args()
-    # Files only, so that the example also runs where there is no display.
-    plt.switch_backend("Agg")
+    run = Example("OptNet's quadratic program.", quick="fewer points of the line")
 
-    with np.load(EXAMPLES / "data" / "optnet_qp.npz") as archive:
-        data = dict(archive)
+    data = stored("optnet_qp")
     layer = optnet(10, 5, 5)
     console.print(layer.describe(), highlight=False)
-    failures = []
-    parameters = compare(layer, data, failures)
-    values, z, slopes = along_a_line(layer, parameters, 31 if arguments.quick else 301)
+    parameters = compare(layer, data, run)
+    values, z, slopes = along_a_line(layer, parameters, 31 if run.quick else 301)
     middle = slice(1, -1)
     differences = (z[2:] - z[:-2]) / (values[2:] - values[:-2])[:, None]
     apart = np.abs(differences - slopes[middle]).max(axis=1)
@@ -175,11 +151,12 @@ def main():
         f"on the line, derivatives are differences to 1e-6 at {np.sum(apart < 1e-6)} "
         f"of {apart.size} points; the others are next to a kink"
     )
-    if np.sum(apart > 1e-6) > 12:
-        failures.append("the derivatives on the line are not the differences")
-    plot(values, z, slopes, arguments.output / "optnet_qp.png")
-    if failures:
-        raise SystemExit("\n".join(failures))
+    run.expect(
+        np.sum(apart > 1e-6) <= 12,
+        "the derivatives on the line are not the differences",
+    )
+    plot(values, z, slopes, run)
+    run.finish()
 
 
 if __name__ == "__main__":

@@ -27,19 +27,15 @@ network in PyTorch and in TensorFlow and printed the loss before each of 25 step
 start from the same weights and the same data.
 """
 
-import argparse
-import pathlib
 import time
 
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-import rich.console
-import rich.table
+from tools.harness import Example, console, new_table, stored
 
 from tf_cvxlayers import layers
 
-EXAMPLES = pathlib.Path(__file__).resolve().parent
 SAMPLES = 300
 
 # The published losses of the first run are single precision numbers near 1.
@@ -47,8 +43,6 @@ PRINTED_PRECISION = 2e-7
 # Keras keeps an optimizer's constants in single precision: its momentum is
 # 0.8999999762, and that alone moves the losses by 2e-8.
 SGD_TOLERANCE = 1e-6
-
-console = rich.console.Console()
 
 """
 ## The layer and the network
@@ -86,7 +80,7 @@ def published_run(archive, prefix):
     """Return the arrays of one run, in the float64 in which everything is computed."""
     return {
         key.removeprefix(f"{prefix}_"): archive[key].astype("float64")
-        for key in archive.files
+        for key in archive
         if key.startswith(f"{prefix}_")
     }
 
@@ -189,9 +183,9 @@ def compare(title, losses, start):
     inside = (losses >= lowest - PRINTED_PRECISION) & (
         losses <= highest + PRINTED_PRECISION
     )
-    table = rich.table.Table(title=title)
-    for heading in ("step", "published", "ours", "difference", "envelope", "inside"):
-        table.add_column(heading, justify="right")
+    table = new_table(
+        title, "step", "published", "ours", "difference", "envelope", "inside"
+    )
     for step, loss in enumerate(losses):
         table.add_row(
             str(step),
@@ -210,7 +204,7 @@ def compare(title, losses, start):
     return np.abs(losses - published)[:2].max() <= PRINTED_PRECISION
 
 
-def plot(adam_runs, momentum_losses, momentum_reference, path):
+def plot(adam_runs, momentum_losses, momentum_reference, run):
     """Draw the runs with Adam above their envelopes, and the run with momentum."""
     figure, axes = plt.subplots(
         1, len(adam_runs) + 1, figsize=(13, 4), layout="constrained"
@@ -234,10 +228,7 @@ def plot(adam_runs, momentum_losses, momentum_reference, path):
         axis.set_xlabel("step")
         axis.legend(frameon=False, fontsize="small")
     axes[0].set_ylabel("mean squared error before the step")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    console.print(f"plot: {path}")
+    run.save(figure, "relu_layers.png")
 
 
 """
@@ -246,26 +237,16 @@ def plot(adam_runs, momentum_losses, momentum_reference, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="ReLU layers as convex problems.")
-    parser.add_argument("--quick", action="store_true", help="train for a few steps")
-    parser.add_argument(
-        "--output",
-        type=pathlib.Path,
-        default=EXAMPLES / "output",
-        help="folder for the plot (default: %(default)s)",
-    )
-    arguments = parser.parse_args()
-    adam_steps, momentum_steps = (3, 5) if arguments.quick else (25, 70)
+    run = Example("ReLU layers as convex problems.", quick="train for a few steps")
+    adam_steps, momentum_steps = (3, 5) if run.quick else (25, 70)
 
-    # Files only, so that the example also runs where there is no display.
-    plt.switch_backend("Agg")
     # The loss that Keras reports has this precision.
     keras.config.set_floatx("float64")
     keras.utils.set_random_seed(0)
 
-    with np.load(EXAMPLES / "data" / "relu_layers.npz") as archive:
-        torch_run = published_run(archive, "torch")
-        tensorflow_run = published_run(archive, "tensorflow")
+    archive = stored("relu_layers")
+    torch_run = published_run(archive, "torch")
+    tensorflow_run = published_run(archive, "tensorflow")
     optimizers = {
         "PyTorch data, Adam": (torch_run, TorchAdam(1e-2, epsilon=1e-8)),
         "TensorFlow data, Adam": (
@@ -275,12 +256,13 @@ def main():
     }
 
     console.print(two_relu_layers(torch_run).layers[0].describe(), highlight=False)
-    failures = []
     adam_runs = {}
     for title, (start, optimizer) in optimizers.items():
         losses = train(title, start, optimizer, adam_steps)
-        if not compare(title, losses, start):
-            failures.append(f"{title}: steps 0 and 1 are not the published ones")
+        run.expect(
+            compare(title, losses, start),
+            f"{title}: steps 0 and 1 are not the published ones",
+        )
         adam_runs[title] = start, losses
 
     title = "PyTorch data, SGD with momentum"
@@ -296,12 +278,10 @@ def main():
         f"largest difference from an ordinary ReLU network in {momentum_steps} steps: "
         f"{difference:.1e}; last loss {losses[-1]:.7f}"
     )
-    if difference > SGD_TOLERANCE:
-        failures.append(f"{title}: off by {difference:.1e}")
+    run.expect(difference <= SGD_TOLERANCE, f"{title}: off by {difference:.1e}")
 
-    plot(adam_runs, losses, reference, arguments.output / "relu_layers.png")
-    if failures:
-        raise SystemExit("\n".join(failures))
+    plot(adam_runs, losses, reference, run)
+    run.finish()
 
 
 if __name__ == "__main__":

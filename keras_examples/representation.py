@@ -23,24 +23,20 @@ layer of ReLUs, in two steps:
 Both are shown by training: the same target, the same steps, for both kinds of layer.
 """
 
-import argparse
-import pathlib
 
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import rich.console
 import rich.progress
+from tools.harness import Example, console
 
 from tf_cvxlayers import layers
 
-EXAMPLES = pathlib.Path(__file__).resolve().parent
 # Corners of the function of one variable.
 CORNERS = np.array([[-2.0, 0.5], [-1.0, -0.5], [0.0, 1.0], [0.5, 0.0], [2.0, 0.8]])
 # Three slopes at 120 degrees.
 SLOPES = np.array([[np.cos(t), np.sin(t)] for t in np.pi * np.array([1, 5, 9]) / 6])
-
-console = rich.console.Console()
 
 """
 ## One variable
@@ -70,15 +66,14 @@ def target(x):
     return np.interp(x, *CORNERS.T)
 
 
-def one_variable(epochs, failures):
+def one_variable(epochs, run):
     """Represent the function, and learn it; return points, and both layers' values."""
     x = np.linspace(CORNERS[0, 0], CORNERS[-1, 0], 401)[:, None]
     a, b, w = pieces_of(CORNERS)
     exact = layers.PiecewiseLinear(len(a), a=a, b=b, w=w, dtype="float64")(x).numpy()
     apart = np.abs(exact - target(x)).max()
     console.print(f"one variable, pieces read off the corners: {apart:.1e} apart")
-    if apart > 1e-9:
-        failures.append(f"the pieces are {apart:.1e} from the function")
+    run.expect(apart <= 1e-9, f"the pieces are {apart:.1e} from the function")
     model = keras.Sequential([keras.Input((1,)), layers.PiecewiseLinear(16)])
     loss = fit(model, x, target(x), epochs, "learning pieces")
     console.print(f"one variable, 16 pieces learned: mean squared error {loss:.1e}")
@@ -102,7 +97,7 @@ def fit(model, x, y, epochs, title):
 """
 
 
-def two_variables(epochs, widths, failures):
+def two_variables(epochs, widths, run):
     """Train all; return the error of each on a grid."""
     line = np.linspace(-1, 1, 41)
     grid = np.stack(np.meshgrid(line, line), axis=-1)
@@ -122,12 +117,14 @@ def two_variables(epochs, widths, failures):
         console.print(f"two variables, {name}: mean squared error {loss:.1e}")
         errors[name] = np.abs(model.predict(x, verbose=0) - y).reshape(grid.shape[:2])
     largest = {name: error.max() for name, error in errors.items()}
-    if largest["MaxAffine(3)"] > min(list(largest.values())[1:]):
-        failures.append("a layer of ReLUs came closer than MaxAffine")
+    run.expect(
+        largest["MaxAffine(3)"] <= min(list(largest.values())[1:]),
+        "a layer of ReLUs came closer than MaxAffine",
+    )
     return errors
 
 
-def plot(function, errors, path):
+def plot(function, errors, run):
     """Draw the function of one variable, and the errors in the plane."""
     x, exact, learned = function
     figure, axes = plt.subplots(
@@ -148,10 +145,7 @@ def plot(function, errors, path):
         axis.set_xticks([])
         axis.set_yticks([])
     figure.colorbar(image, ax=axes[-1])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    console.print(f"plot: {path}")
+    run.save(figure, "representation.png")
 
 
 """
@@ -160,26 +154,14 @@ def plot(function, errors, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="What an OptNet layer represents.")
-    parser.add_argument("--quick", action="store_true", help="a few epochs")
-    parser.add_argument(
-        "--output",
-        type=pathlib.Path,
-        default=EXAMPLES / "output",
-        help="folder for the plot (default: %(default)s)",
-    )
-    arguments = parser.parse_args()
-    # Files only, so that the example also runs where there is no display.
-    plt.switch_backend("Agg")
+    run = Example("What an OptNet layer represents.", quick="a few epochs")
     keras.utils.set_random_seed(0)
 
-    failures = []
-    quick = arguments.quick
-    function = one_variable(20 if quick else 400, failures)
-    errors = two_variables(15 if quick else 100, [3] if quick else [3, 8, 64], failures)
-    plot(function, errors, arguments.output / "representation.png")
-    if failures:
-        raise SystemExit("\n".join(failures))
+    quick = run.quick
+    function = one_variable(20 if quick else 400, run)
+    errors = two_variables(15 if quick else 100, [3] if quick else [3, 8, 64], run)
+    plot(function, errors, run)
+    run.finish()
 
 
 if __name__ == "__main__":

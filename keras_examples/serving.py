@@ -24,27 +24,21 @@ The exported file consists of TensorFlow's own operations. TensorFlow Serving, w
 knows nothing of CVXPY, runs it as it is.
 """
 
-import argparse
 import json
-import pathlib
 import urllib.request
 
 import cvxpy
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-import rich.console
-import rich.table
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+from tools.harness import Example, console, new_table
 
 import tf_cvxlayers
 from tf_cvxlayers import CvxpyLayer, Status
 
-EXAMPLES = pathlib.Path(__file__).resolve().parent
 NAME, PLACES, FEATURES = "allocation", 5, 8
-
-console = rich.console.Console()
 
 """
 ## A small model
@@ -206,7 +200,7 @@ def ask(server, capacities, features):
     return divisions, np.array([answer["status"] for answer in answers])
 
 
-def plot(totals, divisions, statuses, path):
+def plot(totals, divisions, statuses, run):
     """Draw the division as all capacities shrink together."""
     figure, axis = plt.subplots(figsize=(6, 4), layout="constrained")
     for place, shares in enumerate(divisions.T):
@@ -217,9 +211,7 @@ def plot(totals, divisions, statuses, path):
     axis.set_xlabel("sum of the capacities")
     axis.set_ylabel("share of the budget")
     axis.legend(frameon=False, fontsize="small")
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    console.print(f"plot: {path}")
+    run.save(figure, "serving.png")
 
 
 """
@@ -228,27 +220,22 @@ def plot(totals, divisions, statuses, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Export a model, and query it.")
-    parser.add_argument("--quick", action="store_true", help="few steps of training")
-    parser.add_argument(
-        "--server",
-        help="address of a TensorFlow Serving that serves OUTPUT/models/allocation, "
-        "such as http://localhost:8501; asked too, and no new version is made",
+    run = Example(
+        "Export a model, and query it.",
+        quick="few steps of training",
+        options={
+            "--server": {
+                "help": "address of a TensorFlow Serving that serves "
+                "OUTPUT/models/allocation, such as http://localhost:8501; asked too, "
+                "and no new version is made"
+            },
+        },
     )
-    parser.add_argument(
-        "--output",
-        type=pathlib.Path,
-        default=EXAMPLES / "output",
-        help="folder for the model and the plot (default: %(default)s)",
-    )
-    arguments = parser.parse_args()
-    # Files only, so that the example also runs where there is no display.
-    plt.switch_backend("Agg")
     keras.utils.set_random_seed(0)
 
-    folder = arguments.output / "models" / NAME
-    if not arguments.server:
-        model = train(*((2, 200) if arguments.quick else (40, 2000)))
+    folder = run.output / "models" / NAME
+    if not run.options.server:
+        model = train(*((2, 200) if run.quick else (40, 2000)))
         inputs, _ = examples(8)
         version = export(model, folder)
         write_warm_up(version, [{name: part[:1] for name, part in inputs.items()}])
@@ -257,17 +244,16 @@ def main():
     totals = np.linspace(0.5, 2.5, 81)
     capacities = totals[:, None] * np.array([0.3, 0.1, 0.2, 0.15, 0.25])
     divisions, statuses = ask(Local(folder), capacities, features)
-    if arguments.server:
-        served, _ = ask(Server(arguments.server), capacities, features)
+    if run.options.server:
+        served, _ = ask(Server(run.options.server), capacities, features)
         np.testing.assert_allclose(served, divisions, atol=1e-5)
-        console.print(f"{arguments.server} gives the same {len(served)} answers")
-    table = rich.table.Table("sum of capacities", "status", "division")
+        console.print(f"{run.options.server} gives the same {len(served)} answers")
+    table = new_table(None, "sum of capacities", "status", "division")
     for k in range(0, len(totals), 10):
         shares = " ".join(f"{share:.3f}" for share in divisions[k])
         table.add_row(f"{totals[k]:.2f}", Status(int(statuses[k])).name, shares)
     console.print(table)
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    plot(totals, divisions, statuses, arguments.output / "serving.png")
+    plot(totals, divisions, statuses, run)
 
 
 if __name__ == "__main__":

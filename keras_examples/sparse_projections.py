@@ -22,8 +22,6 @@ of CVXPY's layers prints. Then each becomes the attention in a classifier of han
 digits that looks at an image row by row and has to decide which rows matter.
 """
 
-import argparse
-import pathlib
 
 import keras
 import matplotlib.pyplot as plt
@@ -32,10 +30,9 @@ import rich.console
 import rich.progress
 import rich.table
 import sklearn.datasets
+from tools.harness import Example, console, new_table
 
 from tf_cvxlayers import layers
-
-EXAMPLES = pathlib.Path(__file__).resolve().parent
 
 # The published input and outputs; where a zero is meant, a solver's 1e-10 was printed.
 X = [1.5409961, -0.2934289, -2.1787894, 0.56843126]
@@ -48,14 +45,12 @@ PUBLISHED = {
 # As accurate as the printed outputs are.
 PRINTED_PRECISION = 3e-6
 
-console = rich.console.Console()
-
 """
 ## Published outputs
 """
 
 
-def published(failures):
+def published(run):
     """Print the layers' outputs beside the published ones."""
     projections = {
         "sparsemax": layers.Sparsemax(dtype="float64"),
@@ -63,15 +58,16 @@ def published(failures):
         "csparsemax": layers.ConstrainedSparsemax(0.5, dtype="float64"),
         "LML": layers.LimitedMultiLabel(2, dtype="float64"),
     }
-    table = rich.table.Table(title="Projections of the published input")
-    for heading in ("layer", "output", "largest difference"):
-        table.add_column(heading)
+    table = new_table(
+        "Projections of the published input", "layer", "output", "largest difference"
+    )
     for name, layer in projections.items():
         y = layer(np.array(X)).numpy()
         apart = np.abs(y - PUBLISHED[name]).max()
         table.add_row(name, " ".join(f"{entry:.8f}" for entry in y), f"{apart:.1e}")
-        if apart > PRINTED_PRECISION:
-            failures.append(f"{name}: {apart:.1e} from the published output")
+        run.expect(
+            apart <= PRINTED_PRECISION, f"{name}: {apart:.1e} from the published output"
+        )
     console.print(table)
 
 
@@ -134,11 +130,16 @@ def train(epochs, count):
     return found
 
 
-def describe(found, failures):
+def describe(found, run):
     """Print what each attention does."""
-    table = rich.table.Table(title="Digit classifiers")
-    for heading in ("attention", "test accuracy", "rows seen", "largest weight", "sum"):
-        table.add_column(heading, justify="right")
+    table = new_table(
+        "Digit classifiers",
+        "attention",
+        "test accuracy",
+        "rows seen",
+        "largest weight",
+        "sum",
+    )
     for name, (accuracy, weights, _) in found.items():
         rows = np.mean(np.sum(weights > 1e-6, axis=1))
         table.add_row(
@@ -148,12 +149,14 @@ def describe(found, failures):
             f"{weights.max():.4f}",
             f"{weights.sum(axis=1).mean():.4f}",
         )
-        if "1/4" in name and weights.max() > 0.25 + 1e-6:
-            failures.append(f"{name}: a weight above the cap")
+        run.expect(
+            "1/4" not in name or weights.max() <= 0.25 + 1e-6,
+            f"{name}: a weight above the cap",
+        )
     console.print(table)
 
 
-def plot(found, path):
+def plot(found, run):
     """Draw the mean weight of each row, for each digit."""
     figure, axes = plt.subplots(1, len(found), figsize=(12, 3), layout="constrained")
     for axis, (name, (accuracy, weights, labels)) in zip(
@@ -165,10 +168,7 @@ def plot(found, path):
         axis.set_xlabel("digit")
         axis.set_xticks(range(0, 10, 3))
     axes[0].set_ylabel("row of the image")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    console.print(f"plot (mean attention): {path}")
+    run.save(figure, "sparse_projections.png")
 
 
 """
@@ -177,25 +177,13 @@ def plot(found, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Sparse and constrained attention.")
-    parser.add_argument("--quick", action="store_true", help="one epoch, few images")
-    parser.add_argument(
-        "--output",
-        type=pathlib.Path,
-        default=EXAMPLES / "output",
-        help="folder for the plot (default: %(default)s)",
-    )
-    arguments = parser.parse_args()
-    # Files only, so that the example also runs where there is no display.
-    plt.switch_backend("Agg")
+    run = Example("Sparse and constrained attention.", quick="one epoch, few images")
 
-    failures = []
-    published(failures)
-    found = train(*(1, 200) if arguments.quick else (30, 1300))
-    describe(found, failures)
-    plot(found, arguments.output / "sparse_projections.png")
-    if failures:
-        raise SystemExit("\n".join(failures))
+    published(run)
+    found = train(*(1, 200) if run.quick else (30, 1300))
+    describe(found, run)
+    plot(found, run)
+    run.finish()
 
 
 if __name__ == "__main__":

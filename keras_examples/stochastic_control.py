@@ -28,8 +28,6 @@ in PyTorch, which differ in their noise. We start from the same policy, with the
 noise.
 """
 
-import argparse
-import pathlib
 
 import cvxpy
 import keras
@@ -38,16 +36,14 @@ import numpy as np
 import rich.console
 import rich.progress
 import tensorflow as tf
+from tools.harness import Example, console, stored
 
 from tf_cvxlayers import CvxpyLayer
 
-EXAMPLES = pathlib.Path(__file__).resolve().parent
 ITERATIONS = 100
 NOISE = 0.2
 # The costs were printed with six digits.
 PRINTED_PRECISION = 1e-5
-
-console = rich.console.Console()
 
 """
 ## The policy
@@ -115,7 +111,7 @@ def train(policy, A, B, noise, iterations, title):
     return np.array([float(step()) for _ in steps])
 
 
-def plot(runs, path):
+def plot(runs, run):
     """Draw the costs beside the published ones."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
     for axis, (title, (costs, published)) in zip(axes, runs.items(), strict=True):
@@ -125,10 +121,7 @@ def plot(runs, path):
         axis.set_xlabel("iteration")
         axis.legend(frameon=False)
     axes[0].set_ylabel("average cost")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    console.print(f"plot: {path}")
+    run.save(figure, "stochastic_control.png")
 
 
 """
@@ -137,24 +130,13 @@ def plot(runs, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="A control policy, tuned.")
-    parser.add_argument("--quick", action="store_true", help="ten iterations")
-    parser.add_argument(
-        "--output",
-        type=pathlib.Path,
-        default=EXAMPLES / "output",
-        help="folder for the plot (default: %(default)s)",
-    )
-    arguments = parser.parse_args()
-    # Files only, so that the example also runs where there is no display.
-    plt.switch_backend("Agg")
+    run = Example("A control policy, tuned.", quick="ten iterations")
     # Keras keeps an optimizer's variables in this precision.
     keras.config.set_floatx("float64")
 
-    with np.load(EXAMPLES / "data" / "stochastic_control.npz") as archive:
-        data = dict(archive)
-    iterations = 10 if arguments.quick else ITERATIONS
-    runs, failures = {}, []
+    data = stored("stochastic_control")
+    iterations = 10 if run.quick else ITERATIONS
+    runs, run = {}, []
     for title, key in (("noise of TensorFlow", "tf"), ("noise of PyTorch", "torch")):
         policy = policy_layer(data["P_sqrt0"], data["P_21_0"])
         noise = data[f"noise_{key}"][..., 0]
@@ -167,12 +149,13 @@ def main():
             f"(published {published[iterations - 1]:g}); "
             f"largest difference of {iterations}: {apart:.1e}"
         )
-        if apart > PRINTED_PRECISION:
-            failures.append(f"{title}: a cost is {apart:.1e} from the published one")
+        run.expect(
+            apart <= PRINTED_PRECISION,
+            f"{title}: a cost is {apart:.1e} from the published one",
+        )
         runs[title] = costs, published[:iterations]
-    plot(runs, arguments.output / "stochastic_control.png")
-    if failures:
-        raise SystemExit("\n".join(failures))
+    plot(runs, run)
+    run.finish()
 
 
 if __name__ == "__main__":

@@ -28,23 +28,19 @@ training; 72 test puzzles are themselves among the training puzzles, and we coun
 and without them.
 """
 
-import argparse
 import json
-import pathlib
 
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import rich.console
 import rich.progress
+from tools.harness import Example, console, stored
 
 from tf_cvxlayers import layers
 
-EXAMPLES = pathlib.Path(__file__).resolve().parent
 CELLS, RULES = 64, 40
 BATCH = 150
-
-console = rich.console.Console()
 
 """
 ## Puzzles as numbers
@@ -58,8 +54,7 @@ def one_hot(grids):
 
 def puzzles(count):
     """Return training and test puzzles, and which test puzzles are in training."""
-    with np.load(EXAMPLES / "data" / "sudoku4x4.npz") as archive:
-        data = dict(archive)
+    data = stored("sudoku4x4")
     return (
         (one_hot(data["x_train"][:count]), one_hot(data["y_train"][:count])),
         (one_hot(data["x_test"]), one_hot(data["y_test"])),
@@ -176,7 +171,7 @@ def train(name, model, data, epochs):
     return history
 
 
-def plot(histories, path):
+def plot(histories, run):
     """Draw losses and unsolved boards over the epochs."""
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     for colour, (name, history) in zip(("C1", "C0"), histories.items(), strict=True):
@@ -191,10 +186,7 @@ def plot(histories, path):
     for axis in axes:
         axis.set_xlabel("epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    console.print(f"plot: {path}")
+    run.save(figure, "sudoku.png")
 
 
 """
@@ -206,23 +198,18 @@ network with 512 filters minutes: `--filters 64` makes a smaller one.
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Sudoku, with the rules learned.")
-    parser.add_argument("--quick", action="store_true", help="an epoch, few puzzles")
-    parser.add_argument("--epochs", type=int, default=20, help="of both networks")
-    parser.add_argument("--filters", type=int, default=512, help="of the convolutions")
-    parser.add_argument(
-        "--output",
-        type=pathlib.Path,
-        default=EXAMPLES / "output",
-        help="folder for the plot and the curves (default: %(default)s)",
+    run = Example(
+        "Sudoku, with the rules learned.",
+        quick="an epoch, few puzzles",
+        options={
+            "--epochs": {"type": int, "default": 20, "help": "of both networks"},
+            "--filters": {"type": int, "default": 512, "help": "of the convolutions"},
+        },
     )
-    arguments = parser.parse_args()
-    # Files only, so that the example also runs where there is no display.
-    plt.switch_backend("Agg")
     keras.utils.set_random_seed(0)
 
-    epochs, filters, count = arguments.epochs, arguments.filters, 9000
-    if arguments.quick:
+    epochs, filters, count = run.options.epochs, run.options.filters, 9000
+    if run.quick:
         epochs, filters, count = 1, 8, 600
     data = puzzles(count)
     histories = {}
@@ -231,9 +218,8 @@ def main():
         ("convolutions", convolutional(filters)),
     ):
         histories[name] = train(name, model, data, epochs)
-        arguments.output.mkdir(parents=True, exist_ok=True)
-        (arguments.output / "sudoku.json").write_text(json.dumps(histories, indent=1))
-    plot(histories, arguments.output / "sudoku.png")
+        run.path("sudoku.json").write_text(json.dumps(histories, indent=1))
+    plot(histories, run)
 
 
 if __name__ == "__main__":

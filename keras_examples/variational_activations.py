@@ -24,18 +24,13 @@ Here the layers are asked for values and derivatives on a grid, and compared wit
 closed forms; and for the softmax with what the authors of CVXPY's layers printed.
 """
 
-import argparse
-import pathlib
 
 import matplotlib.pyplot as plt
 import numpy as np
-import rich.console
-import rich.table
 import tensorflow as tf
+from tools.harness import Example, console, new_table
 
 from tf_cvxlayers import layers
-
-EXAMPLES = pathlib.Path(__file__).resolve().parent
 
 # Published in single precision: the input, its softmax, the gradient of the last
 # output.
@@ -43,8 +38,6 @@ X = [-0.1467951, 0.7861413, 0.94682163, -1.114344, 1.6907902]
 SOFTMAX = [0.07582434, 0.1927426, 0.22633949, 0.02881426, 0.47627935]
 GRADIENT = [-0.03611356, -0.09179932, -0.10780083, -0.01372364, 0.24943732]
 PRINTED_PRECISION = 1e-7
-
-console = rich.console.Console()
 
 """
 ## Values and derivatives
@@ -99,11 +92,11 @@ out.
 """
 
 
-def compare(x, grid, values, gradient):
+def compare(x, grid, values, gradient, run):
     """Print all differences; return what is not as it should be."""
-    table = rich.table.Table(title="Largest differences")
-    for heading in ("activation", "from", "value", "derivative", "at most"):
-        table.add_column(heading)
+    table = new_table(
+        "Largest differences", "activation", "from", "value", "derivative", "at most"
+    )
     away = np.abs(x) > 1e-9
     rows = [
         (name, "closed form", np.abs(y - closed_y), np.abs(dy - closed_dy)[away], 1e-8)
@@ -127,17 +120,16 @@ def compare(x, grid, values, gradient):
             PRINTED_PRECISION,
         ),
     ]
-    failures = []
     for name, source, value, derivative, most in rows:
         largest = value.max(), derivative.max()
         table.add_row(name, source, *(f"{e:.1e}" for e in (*largest, most)))
-        if max(largest) > most:
-            failures.append(f"{name}: off by {max(largest):.1e} from the {source}")
+        run.expect(
+            max(largest) <= most, f"{name}: off by {max(largest):.1e} from the {source}"
+        )
     console.print(table)
-    return failures
 
 
-def plot(x, grid, path):
+def plot(x, grid, run):
     """Draw values and derivatives of the layers, the closed forms as dots."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
     for axis, (name, (layer, closed)) in zip(axes, grid.items(), strict=True):
@@ -150,10 +142,7 @@ def plot(x, grid, path):
         axis.set_xlabel("x")
         axis.set_title(f"{name} as a problem (dots: closed form)")
         axis.legend(frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    console.print(f"plot: {path}")
+    run.save(figure, "variational_activations.png")
 
 
 """
@@ -162,23 +151,12 @@ def plot(x, grid, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Activations as convex problems.")
-    parser.add_argument("--quick", action="store_true", help="a coarser grid")
-    parser.add_argument(
-        "--output",
-        type=pathlib.Path,
-        default=EXAMPLES / "output",
-        help="folder for the plot (default: %(default)s)",
-    )
-    arguments = parser.parse_args()
-    # Files only, so that the example also runs where there is no display.
-    plt.switch_backend("Agg")
+    run = Example("Activations as convex problems.", quick="a coarser grid")
 
-    x, grid = on_a_grid(41 if arguments.quick else 201)
-    failures = compare(x, grid, *softmax())
-    plot(x, grid, arguments.output / "variational_activations.png")
-    if failures:
-        raise SystemExit("\n".join(failures))
+    x, grid = on_a_grid(41 if run.quick else 201)
+    compare(x, grid, *softmax(), run)
+    plot(x, grid, run)
+    run.finish()
 
 
 if __name__ == "__main__":

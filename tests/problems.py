@@ -7,7 +7,7 @@ dual point, so that this is certain.
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import cvxpy as cp
@@ -404,16 +404,33 @@ CATALOGUE = (
 )
 BY_NAME = {case.name: case for case in CATALOGUE}
 
-every_case = pytest.mark.parametrize("case", CATALOGUE, ids=str)
 
-# For properties that are slow to check: the fast suite takes one row for each kind of
-# cone, the slow one all others.
-_KINDS = {"optnet", "ellipsoid", "spectraplex", "softmax", "power_projection", "box_gp"}
-each_kind = pytest.mark.parametrize(
-    "case",
-    [
-        pytest.param(case, marks=() if case.name in _KINDS else pytest.mark.slow)
-        for case in CATALOGUE
-    ],
-    ids=str,
+def _rows(fast: Collection[str]) -> pytest.MarkDecorator:
+    """Takes these rows in the fast suite, and all others in the slow one.
+
+    All tests of a row run in one worker, where its layer is traced.
+    """
+    return pytest.mark.parametrize(
+        "case",
+        [
+            pytest.param(
+                case,
+                marks=[
+                    pytest.mark.xdist_group(case.name),
+                    *([] if case.name in fast else [pytest.mark.slow]),
+                ],
+            )
+            for case in CATALOGUE
+        ],
+        ids=str,
+    )
+
+
+every_case = _rows(BY_NAME)
+# For properties that take seconds to check: one row for each kind of cone; and, for
+# those that have little to do with the cone, one that TensorFlow's operations solve and
+# one that Python does.
+each_kind = _rows(
+    ("optnet", "ellipsoid", "spectraplex", "softmax", "power_projection", "box_gp")
 )
+each_way = _rows(("ellipsoid", "softmax"))

@@ -60,7 +60,9 @@ def _examples():
             text = isinstance(node, documented) and ast.get_docstring(node)
             for code in re.findall(r"```python\n(.*?)```", text or "", re.DOTALL):
                 name = getattr(node, "name", path.stem)
-                yield pytest.param(code, id=name)
+                # An export traces all of a model, and starts a process.
+                marks = pytest.mark.slow if "export(" in code else ()
+                yield pytest.param(code, id=name, marks=marks)
 
 
 # What an example may take for granted, besides its own imports.

@@ -18,16 +18,19 @@ import nbformat.v4 as notebooks
 FIELDS = ("Title", "Author", "Date created", "Last modified", "Description")
 
 COMMAND_LINE = """\
-# The command line of the script. For a short run add "--quick".
+# The place and the command line of the script. For a short run add "--quick".
+import pathlib
 import sys
 
 __file__ = "{script}"
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.argv = [__file__]"""
 
 PICTURES = """\
 import IPython.display
+from tools.harness import OUTPUT
 
-for path in sorted((EXAMPLES / "output").glob("{stem}.*")):
+for path in sorted(OUTPUT.glob("{stem}.*")):
     if path.suffix in (".png", ".gif"):
         IPython.display.display(IPython.display.Image(filename=path))"""
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.calls import assert_all_close, assert_identical, outputs_and_gradients
-from tests.problems import BY_NAME, each_kind, every_case
+from tests.problems import BY_NAME, each_kind, each_way, every_case
 from tf_cvxlayers.errors import ParameterError
 
 pytestmark = pytest.mark.stepwise
@@ -61,7 +61,7 @@ def test_an_empty_batch_gives_an_empty_batch_and_zero_gradients(case):
     assert layer.solve(*values).status.shape == (0,)
 
 
-@each_kind
+@each_way
 def test_one_trace_serves_every_batch_size(case):
     layer, values = case.layer(), case.values(6)
     traces = []

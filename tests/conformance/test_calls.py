@@ -1,5 +1,6 @@
 """The forms of a call are one call, and what comes back has its shape and place."""
 
+import cvxpy as cp
 import keras
 import numpy as np
 import pytest
@@ -148,3 +149,12 @@ def test_describe_says_what_the_layer_is():
         assert words in text
     for words in ("4 inequalities (4 bounds)", "reduc", "InteriorPoint", "chosen"):
         assert words in text
+
+
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_parameters_may_be_a_list_or_a_tuple(kind):
+    a, b, x = cp.Parameter(2, name="a"), cp.Parameter(2, name="b"), cp.Variable(2)
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(x - a) + cp.sum_squares(x - b)))
+    layer = CvxpyLayer(problem, kind([a, b]), kind([x]))
+    (found,) = layer(np.ones(2), np.zeros(2))
+    assert_identical(found, np.full(2, 0.5))

@@ -169,6 +169,7 @@ def test_forward_mode_around_a_graph_is_refused():
         accumulator.jvp(graph(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("persistent", [False, True])
 def test_a_gradient_may_be_taken_inside_an_outer_tape_that_does_not_use_it(persistent):
     layer, (x,) = BY_NAME["softmax"].layer(), BY_NAME["softmax"].values(2)

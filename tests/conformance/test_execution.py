@@ -12,11 +12,11 @@ from tensorflow.python.framework.convert_to_constants import (
 )
 
 from tests.calls import assert_all_close, assert_identical, outputs_and_gradients
-from tests.problems import BY_NAME, each_kind
+from tests.problems import BY_NAME, each_way
 from tf_cvxlayers import CvxpyLayer
 
 
-@each_kind
+@each_way
 def test_tf_function_equals_eager(case):
     layer, values = case.layer(), case.values(3)
     graph = tf.function(lambda *points: outputs_and_gradients(layer, points))
@@ -48,7 +48,7 @@ def _merged_sums(function, values):
     ]
 
 
-@each_kind
+@each_way
 def test_no_sum_depends_on_the_time_of_day(case):
     """The last bit of an element would change from call to call on a busy machine."""
     layer, values = case.layer(), case.values(3)
@@ -58,7 +58,7 @@ def test_no_sum_depends_on_the_time_of_day(case):
     assert not _merged_sums(graph, values)
 
 
-@each_kind
+@each_way
 def test_a_functional_model_equals_eager(case):
     layer, values = case.layer(), case.values(3)
     inputs = [keras.Input(value.shape[1:], dtype="float64") for value in values]
@@ -74,7 +74,7 @@ def test_a_functional_model_equals_eager(case):
     assert_all_close(found, [output.numpy() for output in expected])
 
 
-@each_kind
+@each_way
 def test_tf_data_equals_eager(case):
     layer, values = case.layer(), case.values(4)
     data = tf.data.Dataset.from_tensor_slices(tuple(values)).batch(2)
@@ -136,7 +136,14 @@ def _trained_by_hand(model, x, y):
     return losses, model.get_weights()
 
 
-@pytest.mark.parametrize("build", [_sequential, _functional, Subclassed])
+@pytest.mark.parametrize(
+    "build",
+    [
+        _functional,
+        pytest.param(_sequential, marks=pytest.mark.slow),
+        pytest.param(Subclassed, marks=pytest.mark.slow),
+    ],
+)
 def test_fit_trains_as_a_loop_in_eager_mode_does(build):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(6, 3)), rng.normal(size=(6, 1))
@@ -168,6 +175,7 @@ def test_fit_takes_a_smaller_last_batch_and_several_steps_at_a_time():
     assert np.isfinite(history.history["loss"]).all()
 
 
+@pytest.mark.slow
 def test_fit_on_two_replicas_trains_as_on_one():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(8, 3)), rng.normal(size=(8, 1))
@@ -197,6 +205,7 @@ def test_time_distributed_maps_each_step():
     assert_all_close(model.predict(data, verbose=0), expected)
 
 
+@pytest.mark.slow
 def test_a_model_in_tensorflow_ops_is_compiled_by_xla():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(4, 3)), rng.normal(size=(4, 1))
@@ -250,6 +259,7 @@ def test_two_layers_of_one_graph_do_not_disturb_each_other():
     assert_all_close(together(), apart)
 
 
+@pytest.mark.slow
 def test_six_forward_passes_may_precede_their_backward_passes():
     layer = BY_NAME["softmax"].layer()
     values = [tf.constant(BY_NAME["softmax"].values(2, seed=k)[0]) for k in range(6)]
@@ -266,6 +276,7 @@ def test_six_forward_passes_may_precede_their_backward_passes():
         assert_identical(tape.gradient(output, value), alone.gradient(expected, value))
 
 
+@pytest.mark.slow
 def test_gradients_pass_loops_maps_and_recomputation():
     layer, (x,) = BY_NAME["softmax"].layer(), BY_NAME["softmax"].values(3)
     x = tf.constant(x)

@@ -55,6 +55,7 @@ def trained(tmp_path_factory):
     return model, path, tf_cvxlayers.export(model, path)
 
 
+@pytest.mark.slow
 def test_a_layer_trained_on_diffcp_is_exported_without_python(trained):
     model, path, exported = trained
     assert exported.portable
@@ -68,6 +69,7 @@ def test_a_layer_trained_on_diffcp_is_exported_without_python(trained):
     assert model.layers[1].on_failure == "nan"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_one_file_takes_every_batch_size(trained, count):
     model, path, _ = trained
@@ -96,6 +98,7 @@ def test_the_second_signature_tells_which_elements_have_a_solution(
         loaded.signatures["serving_default"](inputs=tf.constant(x[:2]))
 
 
+@pytest.mark.slow
 def test_gradients_go_through_a_loaded_file(trained):
     model, path, _ = trained
     x = tf.constant(X * 0.1)
@@ -166,6 +169,7 @@ def test_files_with_a_callback_are_loaded_together(tmp_path):
     assert "key=tf_cvxlayers/" in run.stderr
 
 
+@pytest.mark.slow
 def test_inputs_have_names_that_do_not_count_processes(tmp_path, uncompared):
     def signature(model):
         tf_cvxlayers.export(model, tmp_path / "model")
@@ -182,6 +186,7 @@ def test_inputs_have_names_that_do_not_count_processes(tmp_path, uncompared):
     assert set(signature(model)) == {"point", "inputs"}
 
 
+@pytest.mark.slow
 def test_each_solve_has_a_status_of_its_own(tmp_path, uncompared):
     x = keras.Input((4,))
     layer = box()
@@ -253,6 +258,7 @@ def test_a_subclassed_model_is_exported_once_it_was_called(tmp_path, uncompared)
     np.testing.assert_allclose(loaded.serve(x), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_layer_alone_is_served_by_the_names_of_its_parameters(tmp_path, uncompared):
     x, w = cp.Parameter(3, name="x"), cp.Parameter(nonneg=True, name="w")
     y = cp.Variable(3, name="y")
@@ -269,6 +275,7 @@ def test_a_layer_alone_is_served_by_the_names_of_its_parameters(tmp_path, uncomp
     np.testing.assert_allclose(loaded.serve(X), ready(X), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_export_is_quiet(tmp_path, capfd, caplog, uncompared):
     tf_cvxlayers.export(model_of(box()), tmp_path / "model")
     captured = capfd.readouterr()

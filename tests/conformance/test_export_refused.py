@@ -36,6 +36,7 @@ def test_what_is_no_model_is_refused(tmp_path, given):
         tf_cvxlayers.export(given, tmp_path / "model")
 
 
+@pytest.mark.slow
 def test_nothing_but_a_file_of_this_kind_is_replaced(tmp_path, monkeypatch, uncompared):
     model = model_of(box())
     (tmp_path / "mine.txt").write_text("keep me")
@@ -116,6 +117,7 @@ def test_a_model_with_graphs_of_its_own_is_what_it_was(tmp_path):
     np.testing.assert_array_equal(model(x), expected)
 
 
+@pytest.mark.slow
 def test_python_beside_the_optimization_layers_is_found(tmp_path):
     class Elsewhere(keras.layers.Layer):
         def call(self, x):
@@ -126,6 +128,7 @@ def test_python_beside_the_optimization_layers_is_found(tmp_path):
         tf_cvxlayers.export(model, tmp_path / "model", portable=True)
 
 
+@pytest.mark.slow
 def test_without_a_choice_python_beside_the_layers_stays(tmp_path, uncompared):
     hidden = box(engine="diffcp")
 

@@ -40,7 +40,13 @@ EACH = {
 every_layer = pytest.mark.parametrize("name", EACH)
 # One for each way in which a layer is fed.
 some_layers = pytest.mark.parametrize(
-    "name", ["DenseReLU", "VariationalSoftmax", "QuadraticProgram", "TotalVariation"]
+    "name",
+    [
+        "VariationalSoftmax",
+        "QuadraticProgram",
+        pytest.param("DenseReLU", marks=pytest.mark.slow),
+        pytest.param("TotalVariation", marks=pytest.mark.slow),
+    ],
 )
 
 

@@ -15,12 +15,12 @@ import tensorflow as tf
 from tests.calls import assert_identical, outputs_and_gradients
 from tests.conformance.test_execution import projection
 from tests.conformance.test_ready_made import EACH, _inputs_for
-from tests.problems import BY_NAME, each_kind, every_case
+from tests.problems import BY_NAME, each_kind, each_way
 from tf_cvxlayers import CvxpyLayer
 from tf_cvxlayers.engines import Diffcp
 
 
-@every_case
+@each_kind
 def test_a_config_is_json_and_rebuilds_the_layer(case):
     layer, values = case.layer(), case.values(2)
     config = json.loads(json.dumps(layer.get_config()))
@@ -31,7 +31,7 @@ def test_a_config_is_json_and_rebuilds_the_layer(case):
     assert_identical(rebuilt(*values), layer(*values))
 
 
-@each_kind
+@each_way
 def test_a_rebuilt_layer_has_the_same_gradients(case):
     rebuilt = CvxpyLayer.from_config(case.layer().get_config())
     values = case.values(2)
@@ -151,6 +151,7 @@ assert "cvxpy" not in sys.modules, "loading or training imported cvxpy"
 """
 
 
+@pytest.mark.slow
 def test_a_saved_model_predicts_and_trains_in_a_process_without_cvxpy(tmp_path):
     model = _model()
     model.fit(X, np.zeros((4, 2)), verbose=0)
@@ -243,6 +244,7 @@ assert "cvxpy" not in sys.modules, "serving imported cvxpy"
 """
 
 
+@pytest.mark.slow
 def test_a_saved_model_of_keras_serves_in_a_process_with_the_package(tmp_path):
     model = _model()
     model.export(tmp_path / "served", verbose=False)

@@ -1,6 +1,9 @@
-"""Published runs of ReLU layers as problems, and the example of cvxpylayers' README."""
+"""Published digits come back: those of papers, posts and notebooks that the examples
+reproduce, and the example of cvxpylayers' README."""
 
+import importlib
 import pathlib
+import sys
 
 import cvxpy as cp
 import keras
@@ -9,12 +12,84 @@ import pytest
 import tensorflow as tf
 
 from tests import oracles
-from tests.calls import assert_identical
 from tf_cvxlayers import CvxpyLayer
 
 ROOT = pathlib.Path(__file__).parents[1]
-TABLE = ROOT / "keras_examples" / "data" / "relu_layers.npz"
+EXAMPLES = ROOT / "keras_examples"
+TABLE = EXAMPLES / "data" / "relu_layers.npz"
 GRADIENTS = ROOT / "tests" / "data" / "relu_layers_gradients.npz"
+
+
+# The examples import matplotlib, of the extra `examples`.
+pytest.importorskip("matplotlib")
+
+
+class Judge:
+    """Stands in for the run of an example, and notes what does not hold."""
+
+    def __init__(self):
+        self.failures = []
+
+    def expect(self, holds, otherwise):
+        if not holds:
+            self.failures.append(otherwise)
+
+
+@pytest.fixture
+def judge():
+    judge = Judge()
+    yield judge
+    assert judge.failures == []
+
+
+@pytest.fixture
+def example(monkeypatch):
+    """Imports an example as Python would when it is run."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    yield importlib.import_module
+    for path in EXAMPLES.rglob("*.py"):
+        for name in (path.stem, f"tools.{path.stem}", "tools"):
+            sys.modules.pop(name, None)
+
+
+def test_optnets_program_has_its_published_solution(example, judge):
+    optnet_qp = example("optnet_qp")
+    layer = optnet_qp.optnet(10, 5, 5)
+    optnet_qp.compare(layer, example("tools.harness").stored("optnet_qp"), judge)
+
+
+def test_activations_have_their_published_values(example, judge):
+    activations = example("variational_activations")
+    x, grid = activations.on_a_grid(5)
+    activations.compare(x, grid, *activations.softmax(), judge)
+
+
+def test_sparse_projections_have_their_published_values(example, judge):
+    example("sparse_projections").published(judge)
+
+
+@pytest.mark.slow
+def test_a_polytope_is_learned_as_it_was_published(example, judge):
+    example("learning_sets").published(150, judge)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ["tf", "torch"])
+def test_a_policy_has_its_published_costs(example, key):
+    control = example("stochastic_control")
+    arrays = example("tools.harness").stored("stochastic_control")
+    policy = control.policy_layer(arrays["P_sqrt0"], arrays["P_21_0"])
+    noise = arrays[f"noise_{key}"][..., 0]
+    costs = control.train(policy, arrays["A"], arrays["B"], noise, 5, key)
+    published = arrays[f"published_losses_{key}"][:5]
+    close = control.PRINTED_PRECISION
+    np.testing.assert_allclose(costs, published, rtol=0, atol=close)
+
+
+def test_the_convex_network_has_its_published_objective(example):
+    reformulation = example("convex_reformulation")
+    network, _ = reformulation.convex_network(*reformulation.sine())
+    assert network.objective_ == pytest.approx(reformulation.OBJECTIVE, abs=1e-7)
 
 
 def _run(prefix):
@@ -160,12 +235,3 @@ def test_the_example_of_cvxpylayers_readme():
     expected = oracles.jacobian(total, point)[0]
     found = np.r_[gradA.numpy().ravel(), gradb.numpy()]
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("kind", [list, tuple])
-def test_parameters_may_be_a_list_or_a_tuple(kind):
-    a, b, x = cp.Parameter(2, name="a"), cp.Parameter(2, name="b"), cp.Variable(2)
-    problem = cp.Problem(cp.Minimize(cp.sum_squares(x - a) + cp.sum_squares(x - b)))
-    layer = CvxpyLayer(problem, kind([a, b]), kind([x]))
-    (found,) = layer(np.ones(2), np.zeros(2))
-    assert_identical(found, np.full(2, 0.5))
