@@ -257,7 +257,7 @@ def test_leading_axes_are_batch_axes(name):
 
 @pytest.mark.stepwise
 def test_a_layer_can_be_asked_before_it_is_called():
-    # `self.problem` does not exist before it is built.
+    # `self.cvxpy_layer` does not exist before it is built.
     assert layers.Sparsemax().solve(_inputs(2)).variables.shape == (2, N)
     assert layers.Sparsemax().check_gradients(_inputs(2)).max_relative_error < 1e-5
 

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 class ProblemLayer(keras.layers.Layer):
     """A layer that maps `[..., n]` to the solution of a problem of its own. Abstract.
 
-    The weights belong to this layer. The problem is a `CvxpyLayer` in it, `problem`,
-    which is fed all that depends on the input and the weights, in float64: so `b = A
-    z0` holds to the last digit, whatever the dtype of the weights is.
+    The weights belong to this layer. The problem is a `CvxpyLayer` within it, which is
+    fed all that depends on the input and the weights, in float64: so `b = A z0` holds
+    to the last digit, whatever the dtype of the weights is.
 
     Args:
         learned: for each weight how it starts and is trained, in any of the forms of
@@ -78,7 +78,7 @@ class ProblemLayer(keras.layers.Layer):
             setattr(self, spec.name, weight)
         self._names = tuple(spec.name for spec in specs)
         problem, parameters, variable = self._problem(n)
-        self.problem = CvxpyLayer(
+        self.cvxpy_layer = CvxpyLayer(
             problem,
             parameters,
             variable,
@@ -87,13 +87,13 @@ class ProblemLayer(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="problem",
         )
-        self.supports_jit = self.problem.supports_jit
+        self.supports_jit = self.cvxpy_layer.supports_jit
         self.input_spec = keras.layers.InputSpec(min_ndim=1, axes={-1: n})
         super().build(input_shape)
 
     def call(self, inputs):
         """Solve the problem for inputs `[..., n]`."""
-        return self.problem(*self._values(inputs))
+        return self.cvxpy_layer(*self._values(inputs))
 
     def solve(self, inputs) -> SolveResult:
         """Solve, and say how it went for each batch element; never raises for one.
@@ -102,7 +102,7 @@ class ProblemLayer(keras.layers.Layer):
             inputs: as in a call.
         """
         values = self._values(self._built_for(inputs))
-        return self.problem.solve(*values)
+        return self.cvxpy_layer.solve(*values)
 
     def check_gradients(
         self, inputs, directions: int = 5, step: float = 1e-5
@@ -115,7 +115,9 @@ class ProblemLayer(keras.layers.Layer):
             step: of the differences, relative to the size of each parameter.
         """
         values = self._values(self._built_for(inputs))
-        return self.problem.check_gradients(*values, directions=directions, step=step)
+        return self.cvxpy_layer.check_gradients(
+            *values, directions=directions, step=step
+        )
 
     def describe(self) -> str:
         """The layer's problem in words: parameters, cone program, engine."""
@@ -124,12 +126,12 @@ class ProblemLayer(keras.layers.Layer):
                 f"Expected a layer that knows the size of its input. Received: layer "
                 f"{self.name!r}, not built. Call it, or layer.build((None, n)), first."
             )
-        return self.problem.describe(f"{type(self).__name__} {self.name!r}")
+        return self.cvxpy_layer.describe(f"{type(self).__name__} {self.name!r}")
 
     @property
     def engine(self) -> Engine | None:
         """The engine in use; None before the layer is built."""
-        return self.problem.engine if self.built else None
+        return self.cvxpy_layer.engine if self.built else None
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self._output_size(input_shape[-1]))

@@ -12,7 +12,7 @@ from tf_cvxlayers.linalg.sparse import sum_by_row
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Block:
+class Submatrix:
     """A submatrix: which entries of the whole it takes, and their pattern."""
 
     entries: np.ndarray
@@ -23,13 +23,13 @@ class Block:
         return entries_of(values, self.entries)
 
 
-def block(rows, columns, shape, row_index, column_index) -> Block:
+def submatrix(rows, columns, shape, row_index, column_index) -> Submatrix:
     """The block of the entries whose new row and column numbers are not negative."""
     new_rows, new_columns = row_index[rows], column_index[columns]
     entries = np.flatnonzero((new_rows >= 0) & (new_columns >= 0))
     order = np.lexsort((new_rows[entries], new_columns[entries]))
     entries = entries[order]
-    return Block(entries, Pattern(new_rows[entries], new_columns[entries], shape))
+    return Submatrix(entries, Pattern(new_rows[entries], new_columns[entries], shape))
 
 
 def numbered(kept: np.ndarray, size: int) -> np.ndarray:

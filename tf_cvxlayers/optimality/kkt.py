@@ -116,10 +116,10 @@ class KKT(NamedTuple):
         return solution[:, :n], solution[:, n:]
 
 
-def kkt_system(dims: ConeDims, problem: Matrices, y: tf.Tensor, s: tf.Tensor) -> KKT:
+def kkt_system(dims: ConeDims, matrices: Matrices, y: tf.Tensor, s: tf.Tensor) -> KKT:
     """The system at the point with dual `y` and slack `s`."""
     cone = Spectrum.at(dims, y, s)
-    P, A = problem.P, problem.A
+    P, A = matrices.P, matrices.A
     if cone.is_identity:
         return KKT(P, A, A, cone)
     return KKT(P, A, DenseRows(cone.into(A.dense())), cone)

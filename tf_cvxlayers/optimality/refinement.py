@@ -2,7 +2,7 @@
 
 An interior-point method stops at complementarity `y's` of about its tolerance, which
 leaves an error of its square root where the cone is flat (1e-5 at a tolerance of 1e-9
-for a softmax as a problem). Refinement (Busseti, Moursi, Boyd, "Solution refinement at
+for a softmax as a matrices). Refinement (Busseti, Moursi, Boyd, "Solution refinement at
 regular points of conic problems", 2019) starts where the solver stopped and converges
 quadratically. In the notation of `kkt`, a step solves `J (dx, dv) = -F`: with
 `e = -U'D dv` it is the system (*) with right-hand side `(-F1, d U'F2)`, and
@@ -36,7 +36,7 @@ Direction = Callable[[Pair, Pair], Pair]
 
 def refined(
     dims: ConeDims,
-    problem: Matrices | SparseMatrices,
+    matrices: Matrices | SparseMatrices,
     solution: ConeSolution,
     direction: Direction,
 ) -> tuple[ConeSolution, tf.Tensor]:
@@ -47,13 +47,13 @@ def refined(
     best = tuple(solution[:3])
 
     def residual(point):
-        return residuals(problem, *point).largest()
+        return residuals(matrices, *point).largest()
 
     def not_done(step, _point, _best, best_residual):
         return (step < always) | tf.reduce_any(best_residual > _ROUNDING)
 
     def improve(step, point, best, best_residual):
-        point = _newton_step(dims, problem, point, direction)
+        point = _newton_step(dims, matrices, point, direction)
         new = residual(point)
         # An element that is done does not move: it must not depend on its neighbours.
         moving = (step < always) | (best_residual > _ROUNDING)
@@ -72,11 +72,11 @@ def refined(
     return solution.at(*best), residual_of_best
 
 
-def dense_direction(dims: ConeDims, problem: Matrices) -> Direction:
+def dense_direction(dims: ConeDims, matrices: Matrices) -> Direction:
     """The Newton direction by dense factorization."""
 
     def direction(pair: Pair, F: Pair) -> Pair:
-        system = kkt_system(dims, problem, *pair)
+        system = kkt_system(dims, matrices, *pair)
         cone = system.cone
         right = -F[0], cone.values * cone.into(F[1][:, :, None])[:, :, 0]
         (dx, e), _ = system.solve(right, refinements=1)
@@ -87,13 +87,13 @@ def dense_direction(dims: ConeDims, problem: Matrices) -> Direction:
 
 def _newton_step(
     dims: ConeDims,
-    problem: Matrices | SparseMatrices,
+    matrices: Matrices | SparseMatrices,
     point: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
     direction: Direction,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     x, y, s = point
-    F1 = total(problem.P.times(x), problem.A.transposed(y), problem.q)
-    F2 = problem.b - problem.A.times(x) - s
+    F1 = total(matrices.P.times(x), matrices.A.transposed(y), matrices.q)
+    F2 = matrices.b - matrices.A.times(x) - s
     dx, dy = direction((y, s), (F1, F2))
-    ds = F2 - problem.A.times(dx)
+    ds = F2 - matrices.A.times(dx)
     return x + dx, *complementary_pair(dims, y + dy, s + ds)

@@ -30,18 +30,18 @@ class Residuals(NamedTuple):
 
 
 def residuals(
-    problem: Matrices | SparseMatrices, x: tf.Tensor, y: tf.Tensor, s: tf.Tensor
+    matrices: Matrices | SparseMatrices, x: tf.Tensor, y: tf.Tensor, s: tf.Tensor
 ) -> Residuals:
     """The residuals of `(x, y, s)`. Whether `s` and `y` lie in their cones is the
     engine's promise, and not looked at."""
-    Ax, Px, Aty = problem.A.times(x), problem.P.times(x), problem.A.transposed(y)
+    Ax, Px, Aty = matrices.A.times(x), matrices.P.times(x), matrices.A.transposed(y)
     xPx, qx, by = (
         tf.reduce_sum(left * right, axis=1, keepdims=True)
-        for left, right in ((x, Px), (problem.q, x), (problem.b, y))
+        for left, right in ((x, Px), (matrices.q, x), (matrices.b, y))
     )
     return Residuals(
-        primal=_relative(Ax, s, -problem.b),
-        dual=_relative(Px, Aty, problem.q),
+        primal=_relative(Ax, s, -matrices.b),
+        dual=_relative(Px, Aty, matrices.q),
         gap=_relative(xPx, qx, by),
     )
 

@@ -10,7 +10,7 @@ from tf_cvxlayers.engines.base import Engine
 from tf_cvxlayers.errors import Status
 from tf_cvxlayers.optimality.matrices import sparse_matrices
 from tf_cvxlayers.optimality.residuals import Residuals, residuals
-from tf_cvxlayers.pipeline.units import scaling_of
+from tf_cvxlayers.pipeline.units import units_of
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
 from tf_cvxlayers.runtime.differentiation import forward_mode_watches
 
@@ -31,7 +31,7 @@ def solve_cone_program(
 
     What the backward pass needs is tensors: the data and `(x, y, s)`. So it may run
     twice, later, elsewhere, or in a loaded model. Both directions are in the units of
-    `scaling`. The residuals report, and have no gradient.
+    `pipeline.units`. The residuals report, and have no gradient.
     """
     if forward_mode_watches(data):
         # Inside a graph it would give zeros without a word.
@@ -40,11 +40,11 @@ def solve_cone_program(
     @tf.custom_gradient
     def solve_and_adjoint(*data):
         data = ConeData(*data)
-        scaling = scaling_of(data)
-        scaled = scaling.data(data)
+        units = units_of(data)
+        scaled = units.data(data)
         found = engine.solve(structure, scaled)
         residual = residuals(sparse_matrices(structure, scaled), *found[:3])
-        solution = scaling.original(judged(found, residual.largest(), engine.tolerance))
+        solution = units.original(judged(found, residual.largest(), engine.tolerance))
 
         def adjoint(*cotangent):
             # A nested rule, so that differentiating the adjoint meets a refusal;
@@ -54,11 +54,11 @@ def solve_cone_program(
                 data, point = ConeData(*tensors[:4]), solution.at(*tensors[4:7])
                 gradient = engine.adjoint(
                     structure,
-                    scaling.data(data),
-                    scaling.inside(point),
-                    scaling.cotangent(tensors[7:]),
+                    units.data(data),
+                    units.inside(point),
+                    units.cotangent(tensors[7:]),
                 )
-                return tuple(scaling.gradient(gradient, data)), _refuse
+                return tuple(units.gradient(gradient, data)), _refuse
 
             given = [tf.convert_to_tensor(g) for g in cotangent[:3]]
             return once(*data, solution.x, solution.y, solution.s, *given)

@@ -21,7 +21,7 @@ from tf_cvxlayers.linalg.batch_axis import summed_like
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution
 
 
-class Scaling(NamedTuple):
+class Units(NamedTuple):
     """The units: float64 `beta` and `gamma`, `[1 or B, 1]`."""
 
     beta: tf.Tensor
@@ -67,7 +67,7 @@ class Scaling(NamedTuple):
         return ConeData(*map(summed_like, scaled, data))
 
 
-def scaling_of(data: ConeData) -> Scaling:
+def units_of(data: ConeData) -> Units:
     """The units for a batch."""
     P, q, b = _range(data.P), _range(data.q), _range(data.b)
     # Without offsets, the size of x is that at which the objective's terms balance.
@@ -81,7 +81,7 @@ def scaling_of(data: ConeData) -> Scaling:
         tf.minimum(q.smallest, beta * P.smallest),
         tf.maximum(q.largest, beta * P.largest),
     )
-    return Scaling(beta, _power_of_two(objective.unit()))
+    return Units(beta, _power_of_two(objective.unit()))
 
 
 class _Range(NamedTuple):

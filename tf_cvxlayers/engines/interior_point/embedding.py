@@ -66,13 +66,13 @@ class Embedding(NamedTuple):
     largest_b: tf.Tensor
 
     @classmethod
-    def of(cls, program: Matrices) -> "Embedding":
+    def of(cls, matrices: Matrices) -> "Embedding":
         """The embedding of a program without equalities."""
-        zero = tf.zeros([program.batch(), 1, 1], program.q.dtype)
-        minus_q, b = zero - program.q[:, None], zero + program.b[:, None]
+        zero = tf.zeros([matrices.batch(), 1, 1], matrices.q.dtype)
+        minus_q, b = zero - matrices.q[:, None], zero + matrices.b[:, None]
         return cls(
-            program.P,
-            program.A,
+            matrices.P,
+            matrices.A,
             minus_q,
             tf.concat([zero + 1.0, b], axis=2),
             b,

@@ -88,8 +88,8 @@ class InteriorPoint(Engine):
             matrices = _reordered(matrices, order)
         rest = dataclasses.replace(dims, zero=0)
 
-        def solver(program: Matrices) -> tuple[tf.Tensor, ...]:
-            return solved_in_phases(rest, program, self.tolerance, self.max_iterations)
+        def solver(matrices: Matrices) -> tuple[tf.Tensor, ...]:
+            return solved_in_phases(rest, matrices, self.tolerance, self.max_iterations)
 
         if dims.zero:
             x, y, s, *verdict = solve_in_null_space(matrices, dims, solver)
@@ -110,7 +110,7 @@ class InteriorPoint(Engine):
         return direct_adjoint(structure, data, solution, cotangent)
 
 
-def _reordered(program: Matrices, order: np.ndarray) -> Matrices:
+def _reordered(matrices: Matrices, order: np.ndarray) -> Matrices:
     """The program with its rows in another order."""
-    A = DenseRows(tf.gather(program.A.dense(), order, axis=1))
-    return program._replace(A=A, b=tf.gather(program.b, order, axis=1))
+    A = DenseRows(tf.gather(matrices.A.dense(), order, axis=1))
+    return matrices._replace(A=A, b=tf.gather(matrices.b, order, axis=1))

@@ -22,16 +22,16 @@ from tf_cvxlayers.program.cones import KINDS, ConeDims
 _PASSES = 2
 
 
-class Units(NamedTuple):
+class Equilibration(NamedTuple):
     """The units of variables, `d [1 or B, n]`, and of rows, `e [1 or B, m]`."""
 
     d: tf.Tensor
     e: tf.Tensor
 
 
-def equilibrated(dims: ConeDims, problem: Matrices) -> tuple[Matrices, Units]:
+def equilibrated(dims: ConeDims, matrices: Matrices) -> tuple[Matrices, Equilibration]:
     """The program in new units."""
-    P, q, A, b = problem
+    P, q, A, b = matrices
     # A matrix that is shared by the batch stays so, and P has no say then.
     with_P = batch_size(A.tensors()) != 1 or batch_size(P.tensors()) == 1
     d, e = tf.ones([1, q.shape[1]], q.dtype), tf.ones([1, b.shape[1]], b.dtype)
@@ -42,7 +42,7 @@ def equilibrated(dims: ConeDims, problem: Matrices) -> tuple[Matrices, Units]:
         new_d, new_e = _unit(columns), _unit(_by_cone(dims, A.row_largest()))
         P, A = P.scaled(new_d), A.scaled(new_e).columns_scaled(new_d)
         d, e = d * new_d, e * new_e
-    return Matrices(P, d * q, A, e * b), Units(d, e)
+    return Matrices(P, d * q, A, e * b), Equilibration(d, e)
 
 
 def _by_cone(dims: ConeDims, rows: tf.Tensor) -> tf.Tensor:

@@ -51,20 +51,20 @@ Solver = Callable[[Matrices], tuple[tf.Tensor, ...]]
 
 
 def solve_in_null_space(
-    program: Matrices, dims: ConeDims, solver: Solver
+    matrices: Matrices, dims: ConeDims, solver: Solver
 ) -> tuple[tf.Tensor, ...]:
     """The solution of a program whose first rows are equalities.
 
     Args:
-        program: the program.
+        matrices: the program.
         dims: its cones.
         solver: of programs that have none.
 
     Returns:
         `x`, `y` and `s` of all rows, the status and the iterations.
     """
-    n, p = program.q.shape[1], dims.zero
-    divided = _Divided.of(program, dims)
+    n, p = matrices.q.shape[1], dims.zero
+    divided = _Divided.of(matrices, dims)
     if p >= n:
         return divided.solved(*by_singular_values(divided.A, _DEPENDENT), solver)
     Q, R = tf.linalg.qr(
@@ -114,9 +114,9 @@ class _Divided(NamedTuple):
     is_diagonal: bool
 
     @classmethod
-    def of(cls, program: Matrices, dims: ConeDims) -> "_Divided":
+    def of(cls, matrices: Matrices, dims: ConeDims) -> "_Divided":
         """The parts of a program whose first rows are equalities."""
-        P, q, rows, b = program
+        P, q, rows, b = matrices
         p = dims.zero
         A, G = rows.divided(p)
         is_diagonal = P.is_diagonal and _are_enough_bounds(G, p, q.shape[1])

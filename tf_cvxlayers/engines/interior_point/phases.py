@@ -77,18 +77,18 @@ class _Progress(NamedTuple):
 
 
 def solved_in_phases(
-    dims: ConeDims, program: Matrices, tolerance: float, max_iterations: int
+    dims: ConeDims, matrices: Matrices, tolerance: float, max_iterations: int
 ) -> ConeSolution:
     """The solutions of programs without equalities.
 
     Args:
         dims: their cones, equal ones next to each other.
-        program: their data.
+        matrices: their data.
         tolerance: to which the last phase iterates.
         max_iterations: of all phases together, for each element.
     """
-    cone, embedding = EmbeddingCone.of(dims), Embedding.of(program)
-    direction = dense_direction(dims, program)
+    cone, embedding = EmbeddingCone.of(dims), Embedding.of(matrices)
+    direction = dense_direction(dims, matrices)
     tolerances = tf.constant([*_HANDOVERS, tolerance], tf.float64)
 
     def phase(k, progress):
@@ -102,7 +102,7 @@ def solved_in_phases(
         )
         verdict, iterations = state.verdict[:, 0], state.iterations[:, 0]
         point = ConeSolution(*_divided(state.point), verdict, iterations)
-        point, residual = refined(dims, program, point, direction)
+        point, residual = refined(dims, matrices, point, direction)
         return k + 1, progress.after(state, point, residual)
 
     _, progress = tf.while_loop(

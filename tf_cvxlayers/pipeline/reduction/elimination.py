@@ -37,7 +37,7 @@ from tf_cvxlayers.linalg.sparse import (
     take,
     transposed_matvec,
 )
-from tf_cvxlayers.linalg.submatrices import Block, Sum, block, numbered
+from tf_cvxlayers.linalg.submatrices import Submatrix, Sum, numbered, submatrix
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
 
 
@@ -76,7 +76,7 @@ class Elimination:
         return np.setdiff1d(np.arange(self.before.m), self.R)
 
     @functools.cached_property
-    def _blocks(self) -> dict[str, Block]:
+    def _blocks(self) -> dict[str, Submatrix]:
         """Blocks of `A` and of `M`."""
         A, P = self.before.A, self.before.P
         n, m = self.before.n, self.before.m
@@ -84,13 +84,13 @@ class Elimination:
         E, K = numbered(self.E, n), numbered(self.K, n)
         e, k, s = self.E.size, self.K.size, self.S.size
         return {
-            "RK": block(A.rows, A.columns, (e, k), R, K),
-            "SE": block(A.rows, A.columns, (s, e), S, E),
-            "SK": block(A.rows, A.columns, (s, k), S, K),
-            "KK": block(P.rows, P.columns, (k, k), K, K),
-            "EE": block(P.rows, P.columns, (e, e), E, E),
-            "EK": block(P.rows, P.columns, (e, k), E, K),
-            "KE": block(P.columns, P.rows, (e, k), E, K),
+            "RK": submatrix(A.rows, A.columns, (e, k), R, K),
+            "SE": submatrix(A.rows, A.columns, (s, e), S, E),
+            "SK": submatrix(A.rows, A.columns, (s, k), S, K),
+            "KK": submatrix(P.rows, P.columns, (k, k), K, K),
+            "EE": submatrix(P.rows, P.columns, (e, e), E, E),
+            "EK": submatrix(P.rows, P.columns, (e, k), E, K),
+            "KE": submatrix(P.columns, P.rows, (e, k), E, K),
         }
 
     @functools.cached_property
