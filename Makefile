@@ -31,8 +31,11 @@ $(STAMP): setup.cfg
 example: $(STAMP)  ## run the first example, two ReLU layers as convex problems
 	$(RUN) keras_examples/relu_layers.py
 
+# The tests of one problem run in one process, where its layer is traced.
+PYTEST := $(RUN) -m pytest -n 2 --dist loadgroup
+
 test: $(STAMP)  ## run the fast tests
-	$(RUN) -m pytest -n 2
+	$(PYTEST)
 
 check: $(STAMP)  ## lint, types, every example in its quick form, slow tests
 	$(RUN) -m ruff check .
@@ -42,7 +45,7 @@ check: $(STAMP)  ## lint, types, every example in its quick form, slow tests
 	    echo "$(RUN) $$example --quick"; \
 	    $(RUN) "$$example" --quick; \
 	done
-	$(RUN) -m pytest -n 2 -m slow
+	$(PYTEST) -m slow
 
 bench: $(STAMP)  ## time the layers against other packages
 	$(RUN) benchmarks/run.py

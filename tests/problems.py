@@ -429,8 +429,9 @@ def _rows(fast: Collection[str]) -> pytest.MarkDecorator:
 every_case = _rows(BY_NAME)
 # For properties that take seconds to check: one row for each kind of cone; and, for
 # those that have little to do with the cone, one that TensorFlow's operations solve and
-# one that Python does.
+# one that Python does; or one alone.
 each_kind = _rows(
     ("optnet", "ellipsoid", "spectraplex", "softmax", "power_projection", "box_gp")
 )
 each_way = _rows(("ellipsoid", "softmax"))
+one_row = _rows(("softmax",))

@@ -94,7 +94,7 @@ def test_one_trace_serves_every_batch_size(case):
         ((), (), ()),
     ],
 )
-@pytest.mark.parametrize("dynamic", [False, True])
+@pytest.mark.parametrize("dynamic", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_batch_dimensions_broadcast_as_in_numpy(left, right, batch, dynamic):
     case = BY_NAME["relu"]
     layer = case.layer()

@@ -41,7 +41,9 @@ def _differences(layer, values, element, step=1e-6):
 
 @PFOR
 @SLOW_IN_GRAPHS
-@pytest.mark.parametrize("name", ["relu", "spectraplex"])
+@pytest.mark.parametrize(
+    "name", ["relu", pytest.param("spectraplex", marks=pytest.mark.slow)]
+)
 def test_batch_jacobian_holds_the_jacobian_of_each_element(name, pfor, graph):
     case = BY_NAME[name]
     layer, values = case.layer(), case.values(2)
@@ -187,6 +189,7 @@ def test_a_gradient_may_be_taken_inside_an_outer_tape_that_does_not_use_it(persi
     assert_all_close(outer.gradient(total, x), expected)
 
 
+@pytest.mark.slow
 def test_a_gradient_that_arrives_as_slices_is_taken():
     layer, (x,) = BY_NAME["softmax"].layer(), BY_NAME["softmax"].values(3)
     x = tf.constant(x)

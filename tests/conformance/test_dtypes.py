@@ -48,7 +48,14 @@ def test_a_double_precision_value_loses_nothing_in_a_single_precision_layer():
     np.testing.assert_array_equal(found, tf.cast(exact, tf.float32))
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "mixed_float16",
+        pytest.param("float32", marks=pytest.mark.slow),
+        pytest.param("float64", marks=pytest.mark.slow),
+    ],
+)
 def test_a_model_trains_under_every_policy(policy):
     inputs = keras.Input((3,), dtype="float32")
     hidden = keras.layers.Dense(4, dtype=policy)(inputs)

@@ -12,7 +12,7 @@ from tensorflow.python.framework.convert_to_constants import (
 )
 
 from tests.calls import assert_all_close, assert_identical, outputs_and_gradients
-from tests.problems import BY_NAME, each_way
+from tests.problems import BY_NAME, each_way, one_row
 from tf_cvxlayers import CvxpyLayer
 
 
@@ -58,7 +58,7 @@ def test_no_sum_depends_on_the_time_of_day(case):
     assert not _merged_sums(graph, values)
 
 
-@each_way
+@one_row
 def test_a_functional_model_equals_eager(case):
     layer, values = case.layer(), case.values(3)
     inputs = [keras.Input(value.shape[1:], dtype="float64") for value in values]
@@ -74,7 +74,7 @@ def test_a_functional_model_equals_eager(case):
     assert_all_close(found, [output.numpy() for output in expected])
 
 
-@each_way
+@one_row
 def test_tf_data_equals_eager(case):
     layer, values = case.layer(), case.values(4)
     data = tf.data.Dataset.from_tensor_slices(tuple(values)).batch(2)
@@ -192,6 +192,7 @@ def test_fit_on_two_replicas_trains_as_on_one():
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_time_distributed_maps_each_step():
     layer = projection()
     x = np.random.default_rng(0).normal(size=(2, 5, 4))
@@ -240,6 +241,7 @@ def test_a_model_that_needs_python_may_ask_for_xla_and_runs_without_it():
     model.fit(np.ones((2, 4)), np.ones((2, 4)), verbose=0)
 
 
+@pytest.mark.slow
 def test_two_layers_of_one_graph_do_not_disturb_each_other():
     relu, softmax = BY_NAME["relu"], BY_NAME["softmax"]
     layers, values = (

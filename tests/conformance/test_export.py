@@ -80,6 +80,7 @@ def test_one_file_takes_every_batch_size(trained, count):
     np.testing.assert_array_equal(by_signature["output_0"], loaded.serve(x))
 
 
+@pytest.mark.slow
 def test_the_second_signature_tells_which_elements_have_a_solution(
     tmp_path, uncompared
 ):
@@ -275,7 +276,6 @@ def test_a_layer_alone_is_served_by_the_names_of_its_parameters(tmp_path, uncomp
     np.testing.assert_allclose(loaded.serve(X), ready(X), atol=1e-6)
 
 
-@pytest.mark.slow
 def test_an_export_is_quiet(tmp_path, capfd, caplog, uncompared):
     tf_cvxlayers.export(model_of(box()), tmp_path / "model")
     captured = capfd.readouterr()

@@ -232,8 +232,17 @@ BAD_VALUES = [
 ]
 
 
-@MODES
-@pytest.mark.parametrize(("name", "place", "spoil", "words"), BAD_VALUES)
+# In a graph the words are the same; one of them is looked at in the fast suite.
+IN_GRAPHS = [
+    pytest.param(*row, True, id=f"{row[3]}-graph", marks=pytest.mark.slow if k else ())
+    for k, row in enumerate(BAD_VALUES)
+]
+EAGERLY = [pytest.param(*row, False, id=f"{row[3]}-eager") for row in BAD_VALUES]
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "spoil", "words", "graph"), EAGERLY + IN_GRAPHS
+)
 def test_a_bad_value_names_the_parameter_and_the_elements(
     name, place, spoil, words, graph
 ):

@@ -10,6 +10,8 @@ from tf_cvxlayers import CvxpyLayer, Status
 from tf_cvxlayers.engines import Diffcp
 from tf_cvxlayers.errors import ParameterError, ProblemError
 
+pytestmark = pytest.mark.stepwise
+
 
 def _projection_onto_psd(S):
     w, Q = np.linalg.eigh(S)

@@ -42,8 +42,8 @@ every_layer = pytest.mark.parametrize("name", EACH)
 some_layers = pytest.mark.parametrize(
     "name",
     [
-        "VariationalSoftmax",
         "QuadraticProgram",
+        pytest.param("VariationalSoftmax", marks=pytest.mark.slow),
         pytest.param("DenseReLU", marks=pytest.mark.slow),
         pytest.param("TotalVariation", marks=pytest.mark.slow),
     ],

@@ -15,12 +15,12 @@ import tensorflow as tf
 from tests.calls import assert_identical, outputs_and_gradients
 from tests.conformance.test_execution import projection
 from tests.conformance.test_ready_made import EACH, _inputs_for
-from tests.problems import BY_NAME, each_kind, each_way
+from tests.problems import BY_NAME, each_way, one_row
 from tf_cvxlayers import CvxpyLayer
 from tf_cvxlayers.engines import Diffcp
 
 
-@each_kind
+@each_way
 def test_a_config_is_json_and_rebuilds_the_layer(case):
     layer, values = case.layer(), case.values(2)
     config = json.loads(json.dumps(layer.get_config()))
@@ -31,7 +31,7 @@ def test_a_config_is_json_and_rebuilds_the_layer(case):
     assert_identical(rebuilt(*values), layer(*values))
 
 
-@each_way
+@one_row
 def test_a_rebuilt_layer_has_the_same_gradients(case):
     rebuilt = CvxpyLayer.from_config(case.layer().get_config())
     values = case.values(2)

@@ -10,6 +10,8 @@ from tf_cvxlayers import CvxpyLayer
 from tf_cvxlayers.layers.weights import array_from_text, array_to_text
 from tf_cvxlayers.pipeline.validation import checked
 
+pytestmark = pytest.mark.stepwise
+
 ROWS, COLUMNS = [0, 2], [1, 0]
 
 
