@@ -22,9 +22,10 @@ errors
 
 linalg linalg.patterns linalg.ordered_sums linalg.batch_axis linalg.strided_columns
 linalg.sparse linalg.singular_values linalg.eigenvalues linalg.symmetric
+linalg.subspace
 linalg.lazy_values linalg.vectors linalg.rows
-linalg.submatrices linalg.sparse_matrices linalg.subspace linalg.dense_symmetric
-linalg.diagonal linalg.dense_rows
+linalg.submatrices linalg.sparse_matrices linalg.dense_symmetric linalg.diagonal
+linalg.dense_rows linalg.diagonal_within
 linalg.bounds
 linalg.rows_and_bounds
 
@@ -32,7 +33,7 @@ program program.cones
 program.cone_program
 program.serialization
 
-from_cvxpy from_cvxpy.diagnosis
+from_cvxpy from_cvxpy.diagnosis from_cvxpy.returned
 from_cvxpy.canonicalize
 
 runtime runtime.callback runtime.threads runtime.xla runtime.differentiation

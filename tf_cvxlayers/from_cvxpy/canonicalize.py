@@ -1,4 +1,5 @@
-"""A CVXPY problem becomes a `ConeProgram`. The only user of CVXPY's internals.
+"""A CVXPY problem becomes a `ConeProgram`. With `returned`, the only user of CVXPY's
+internals.
 
 CVXPY rewrites the problem into a cone program whose numbers are affine in its
 parameters (Agrawal et al., "Differentiable convex optimization layers", 2019,
@@ -13,11 +14,11 @@ from typing import Any
 import cvxpy as cp
 import numpy as np
 import scipy.sparse as sp
-from cvxpy.reductions.cvx_attr2constr import recover_value_for_leaf
 from cvxpy.reductions.solvers.conic_solvers.scs_conif import SCS
 
 from tf_cvxlayers.errors import ProblemError
 from tf_cvxlayers.from_cvxpy.diagnosis import check_problem
+from tf_cvxlayers.from_cvxpy.returned import variable_spec
 from tf_cvxlayers.linalg.patterns import LinearMap, Pattern
 from tf_cvxlayers.program.cone_program import (
     ATTRIBUTE_NAMES,
@@ -25,7 +26,6 @@ from tf_cvxlayers.program.cone_program import (
     ConeProgram,
     ConeStructure,
     ParameterSpec,
-    VariableSpec,
 )
 from tf_cvxlayers.program.cones import ConeDims
 
@@ -80,7 +80,7 @@ def canonicalize(
         parameters=tuple(_parameter_spec(parameter) for parameter in parameters),
         features=features,
         variables=tuple(
-            _variable_spec(variable, problem, chain, inverse, stuffed, m, gp)
+            variable_spec(variable, problem, chain, inverse, stuffed, m, gp)
             for variable in variables
         ),
     )
@@ -172,7 +172,7 @@ def _data_maps(stuffed, n: int, m: int, to_columns) -> tuple[ConeStructure, Cone
         power=tuple(float(exponent) for exponent in dims.p3d),
     )
     return ConeStructure(P_pattern, A_pattern, cones), ConeData(
-        P=P_map, q=_linear_map(q), A=A_map, b=_linear_map(Ab[m * n :])
+        P=P_map, q=LinearMap.of(q), A=A_map, b=LinearMap.of(Ab[m * n :])
     )
 
 
@@ -182,20 +182,7 @@ def _on_pattern(tensor, shape: tuple[int, int]) -> tuple[Pattern, LinearMap]:
     tensor.eliminate_zeros()
     entries = np.flatnonzero(np.diff(tensor.indptr))
     columns, rows = np.divmod(entries.astype(np.int64), max(shape[0], 1))
-    return Pattern(rows, columns, shape), _linear_map(tensor[entries])
-
-
-def _linear_map(matrix) -> LinearMap:
-    matrix = sp.csr_array(matrix)
-    matrix.sum_duplicates()
-    matrix.eliminate_zeros()
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    return LinearMap(
-        rows.astype(np.int64),
-        matrix.indices.astype(np.int64),
-        matrix.data.astype(np.float64),
-        (int(matrix.shape[0]), int(matrix.shape[1])),
-    )
+    return Pattern(rows, columns, shape), LinearMap.of(tensor[entries])
 
 
 def _parameter_spec(parameter: cp.Parameter) -> ParameterSpec:
@@ -222,101 +209,3 @@ def _parameter_spec(parameter: cp.Parameter) -> ParameterSpec:
         bounds=bounds,
         support=support,
     )
-
-
-def _variable_spec(variable, problem, chain, inverse, stuffed, m, gp) -> VariableSpec:
-    n = stuffed.x.size
-    if variable.id in {own.id for own in problem.variables()}:
-        recovery = _primal_recovery(variable, chain, stuffed, n + m)
-        return VariableSpec(variable.name(), tuple(variable.shape), recovery, gp)
-    for constraint in problem.constraints:
-        for place, dual in enumerate(constraint.dual_variables):
-            if dual.id == variable.id:
-                if gp:
-                    raise ProblemError(
-                        "Expected primal variables with gp=True: the duals of a "
-                        "geometric program belong to its logarithmic form. Received: "
-                        f"a dual variable of the constraint {constraint}."
-                    )
-                recovery = _dual_recovery(constraint, place, chain, inverse, n, m)
-                name = f"dual_of_{constraint.id}_{place}"
-                return VariableSpec(name, tuple(variable.shape), recovery)
-    raise ProblemError(
-        "Expected variables of the problem, or dual variables of its constraints. "
-        f"Received: variable '{variable.name()}' of shape {variable.shape}, which "
-        "occurs in neither; the problem has "
-        f"{[own.name() for own in problem.variables()]}."
-    )
-
-
-def _primal_recovery(variable, chain, stuffed, length: int) -> LinearMap:
-    """Where the entries of a variable stand in `x`."""
-    inner = variable.id
-    for reduction in chain.reductions:
-        inner = reduction.var_id_map.get(inner, [inner])[0]
-    if inner not in stuffed.var_id_to_col:
-        raise ProblemError(
-            "Expected every returned variable to matter. Received: variable "
-            f"'{variable.name()}', which CVXPY removes from the problem; use it in the "
-            "objective or in a constraint, or do not return it."
-        )
-    column = stuffed.var_id_to_col[inner]
-    kept = stuffed.id_to_var[inner]
-    # Numbers 1, 2, ... go through CVXPY's own unpacking; what comes out says where each
-    # entry is from, and 0 that it is always zero.
-    numbers = np.arange(1.0, kept.size + 1).reshape(kept.shape, order="F")
-    if kept.size == variable.size and not variable._has_dim_reducing_attr:
-        unpacked = numbers.reshape(variable.shape, order="F")
-    else:
-        unpacked = recover_value_for_leaf(variable, numbers, project=False)
-    dense = sp.coo_array(unpacked).toarray() if sp.issparse(unpacked) else unpacked
-    places = np.rint(np.asarray(dense)).astype(np.int64).ravel()
-    rows = np.flatnonzero(places)
-    return LinearMap(
-        rows, column + places[rows] - 1, np.ones(rows.size), (places.size, length)
-    )
-
-
-def _dual_recovery(constraint, place, chain, inverse, n: int, m: int) -> LinearMap:
-    """How a dual variable is read off `y`.
-
-    CVXPY's own way back is linear, but spread over its reductions; it is applied to
-    random vectors, where an entry `c y[j]` betrays both `j` and `c`.
-    """
-    rng = np.random.default_rng(0)
-    probes = 1.0 + rng.random((3, m))
-    images = np.stack(
-        [_dual_value(constraint, place, chain, inverse, n, y) for y in probes]
-    )
-    rows = np.flatnonzero(np.any(images != 0, axis=0))
-    ratios = probes[0] / probes[1]
-    order = np.argsort(ratios)
-    wanted = images[0, rows] / images[1, rows]
-    near = np.clip(np.searchsorted(ratios[order], wanted), 1, max(m - 1, 1))
-    left, right = order[near - 1], order[np.minimum(near, m - 1)]
-    closer = np.abs(ratios[left] - wanted) <= np.abs(ratios[right] - wanted)
-    columns = np.where(closer, left, right)
-    values = images[0, rows] / probes[0, columns]
-    if np.allclose(values * probes[2, columns], images[2, rows], rtol=1e-9, atol=0):
-        return LinearMap(rows, n + columns, values, (images.shape[1], n + m))
-    basis = np.stack(
-        [_dual_value(constraint, place, chain, inverse, n, y) for y in np.eye(m)],
-        axis=1,
-    )
-    full = sp.hstack([sp.csr_array((basis.shape[0], n)), sp.csr_array(basis)])
-    return _linear_map(full)
-
-
-def _dual_value(constraint, place, chain, inverse, n: int, y: np.ndarray) -> np.ndarray:
-    """The dual variable that CVXPY makes of the solver's `y`, flattened in C order."""
-    info = {"status": "solved", "status_val": 1, "iter": 1, "pobj": 0.0}
-    info |= {"solve_time": 0.0, "setup_time": 0.0}
-    raw = {"x": np.zeros(n), "y": y, "s": np.zeros_like(y), "info": info}
-    duals = chain.invert(raw, inverse).dual_vars
-    kept = [dual.value for dual in constraint.dual_variables]
-    try:
-        constraint.save_dual_value(duals[constraint.id])
-        return np.asarray(constraint.dual_variables[place].value, np.float64).ravel()
-    finally:
-        for dual, value in zip(constraint.dual_variables, kept, strict=True):
-            dual._value = value

@@ -60,7 +60,7 @@ class Learned(NamedTuple):
     trainable: bool = True
 
     def get_config(self) -> dict[str, Any]:
-        """The same, for JSON."""
+        """How it starts and is trained, for JSON."""
         return {
             "initializer": keras.initializers.serialize(self.initializer),
             "regularizer": keras.regularizers.serialize(self.regularizer),

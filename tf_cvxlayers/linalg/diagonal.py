@@ -6,7 +6,6 @@ from typing import ClassVar
 import tensorflow as tf
 
 from tf_cvxlayers.linalg.ordered_sums import total
-from tf_cvxlayers.linalg.subspace import DiagonalWithin, Subspace
 from tf_cvxlayers.linalg.symmetric import Factor, SymmetricMatrix
 from tf_cvxlayers.linalg.vectors import times_each
 
@@ -31,9 +30,13 @@ class Diagonal(SymmetricMatrix):
     def plus(self, *others: SymmetricMatrix) -> SymmetricMatrix:
         diagonals = [M for M in others if M.is_diagonal]
         if len(diagonals) == len(others):
-            return Diagonal(total(self.numbers, *(M.diagonal_part() for M in others)))
+            return self.plus_diagonals(*others)
         first, *denses = [M for M in others if not M.is_diagonal]
         return first.plus(*denses, self, *diagonals)
+
+    def plus_diagonals(self, *others: SymmetricMatrix) -> "Diagonal":
+        """The sum with other diagonals."""
+        return Diagonal(total(self.numbers, *(M.diagonal_part() for M in others)))
 
     def diagonal_part(self) -> tf.Tensor:
         return self.numbers
@@ -52,9 +55,6 @@ class Diagonal(SymmetricMatrix):
 
     def column_largest(self) -> tf.Tensor:
         return tf.abs(self.numbers)
-
-    def within(self, subspace: Subspace) -> SymmetricMatrix:
-        return DiagonalWithin(self.numbers, subspace)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

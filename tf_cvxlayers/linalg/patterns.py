@@ -6,6 +6,7 @@ tensor of values beside it.
 
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -80,6 +81,20 @@ class LinearMap:
     columns: np.ndarray
     values: np.ndarray
     shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, matrix: Any) -> "LinearMap":
+        """The map of a sparse matrix of SciPy."""
+        matrix = sp.csr_array(matrix)
+        matrix.sum_duplicates()
+        matrix.eliminate_zeros()
+        rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+        return cls(
+            rows.astype(np.int64),
+            matrix.indices.astype(np.int64),
+            matrix.data.astype(np.float64),
+            (int(matrix.shape[0]), int(matrix.shape[1])),
+        )
 
     def rows_at(self, rows: np.ndarray) -> "LinearMap":
         """The map to these rows of the result, in this order."""

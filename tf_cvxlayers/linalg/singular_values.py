@@ -36,6 +36,6 @@ class SingularValues(NamedTuple):
         return tf.linalg.matvec(self.V, u)
 
     def transposed_least_squares(self, right: tf.Tensor) -> tf.Tensor:
-        """The same for `M' y`."""
+        """The `y` of least norm among those that bring `M' y` closest to vectors."""
         u = self.inverse * tf.linalg.matvec(self.V, right, transpose_a=True)
         return tf.linalg.matvec(self.U, u)

@@ -208,7 +208,7 @@ class Product:
         return left[order], right[order], entry
 
     def __call__(self, left: tf.Tensor, right: tf.Tensor) -> tf.Tensor:
-        """The values of the result."""
+        """The values of the product, `[1 or B, entries]`."""
         terms = int(self.counts.sum())
         dense = self.left.shape[0] * self.left.shape[1] * self.right.shape[1]
         if terms >= _MANY_TERMS and dense <= _DENSER * terms:

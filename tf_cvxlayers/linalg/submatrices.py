@@ -19,7 +19,7 @@ class Submatrix:
     pattern: Pattern
 
     def of(self, values: tf.Tensor | AffineValues) -> tf.Tensor:
-        """Its values."""
+        """The values of the submatrix, `[1 or B, entries]`."""
         return entries_of(values, self.entries)
 
 

@@ -1,13 +1,13 @@
 """What a symmetric matrix can do, whatever kind it is.
 
 Each kind keeps as few numbers as it can, in a file of its own: `diagonal`,
-`dense_symmetric`, `subspace`, and `sparse_matrices` for products alone. All are
+`dense_symmetric`, `diagonal_within`, and `sparse_matrices` for products alone. All are
 batches, and a batch axis of length 1 broadcasts. Vectors are `[B, n]`, or `[B, k, n]`,
 k of them for each element.
 """
 
 import abc
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import tensorflow as tf
 
@@ -71,10 +71,6 @@ class SymmetricMatrix(SymmetricOperator):
 
     def column_largest(self) -> tf.Tensor:
         """The largest absolute value in each column, `[B, n]`. Of free matrices."""
-        raise NotImplementedError
-
-    def within(self, subspace: Any) -> "SymmetricMatrix":
-        """The matrix as it is seen from within a subspace. Of free diagonals."""
         raise NotImplementedError
 
 

@@ -51,7 +51,7 @@ def sparse_solve(
     method: Method,
     threads: int | None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """`(r1 [B, n], r2 [B, m])`.
+    """The first two parts of the solution, `(r1 [B, n], r2 [B, m])`.
 
     Args:
         structure: of the program.

@@ -32,7 +32,7 @@ def problem_data(program: ConeProgram, parameters: Sequence[tf.Tensor]) -> ConeD
 
 
 def computed(data: ConeData) -> ConeData:
-    """All numbers, as tensors."""
+    """The data with all lazy values computed, as tensors `[1 or B, size]`."""
     return ConeData(
         *(
             values.take(np.arange(values.linear_map.shape[0]))

@@ -28,7 +28,7 @@ class Units(NamedTuple):
     gamma: tf.Tensor
 
     def data(self, data: ConeData) -> ConeData:
-        """The data in these units."""
+        """Data in the original units, in these."""
         return ConeData(
             P=data.P * (self.beta / self.gamma),
             q=data.q / self.gamma,
@@ -68,7 +68,7 @@ class Units(NamedTuple):
 
 
 def units_of(data: ConeData) -> Units:
-    """The units for a batch."""
+    """The units in which the numbers of a batch are near one."""
     P, q, b = _range(data.P), _range(data.q), _range(data.b)
     # Without offsets, the size of x is that at which the objective's terms balance.
     balance = tf.where(

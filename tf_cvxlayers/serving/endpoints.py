@@ -64,7 +64,7 @@ def write(
     signature: list[Any],
     path: pathlib.Path,
 ) -> Written:
-    """Write the file."""
+    """Write a model as a SavedModel with its endpoints."""
     names: set[str] = set()
 
     def serve(*arguments):

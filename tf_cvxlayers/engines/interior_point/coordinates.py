@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from tf_cvxlayers.linalg.dense_rows import DenseRows
 from tf_cvxlayers.linalg.dense_symmetric import DenseSymmetric
+from tf_cvxlayers.linalg.diagonal import Diagonal
+from tf_cvxlayers.linalg.diagonal_within import DiagonalWithin
 from tf_cvxlayers.linalg.rows import Rows
 from tf_cvxlayers.linalg.singular_values import SingularValues
 from tf_cvxlayers.linalg.sparse import take
@@ -46,7 +48,7 @@ class Coordinates(abc.ABC):
 
     @abc.abstractmethod
     def step(self, w: tf.Tensor) -> tf.Tensor:
-        """`x - x0`, `[B, n]`."""
+        """The point with these coordinates less `x0`, `[B, n]`."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -114,7 +116,8 @@ class Within(Coordinates):
     def objective(
         self, P: SymmetricMatrix, q: tf.Tensor
     ) -> tuple[SymmetricMatrix, tf.Tensor]:
-        return P.within(self.subspace), self.subspace.project(q)
+        diagonal = Diagonal(P.diagonal_part())
+        return DiagonalWithin(diagonal, self.subspace), self.subspace.project(q)
 
     def rows(self, G: Rows) -> tuple[Rows, tf.Tensor]:
         outside = tf.reduce_sum(tf.square(self.subspace.E), axis=1)

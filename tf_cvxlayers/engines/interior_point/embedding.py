@@ -33,12 +33,12 @@ class Iterate(NamedTuple):
 
     @property
     def tau(self) -> tf.Tensor:
-        """`[B, 1, 1]`."""
+        """What the point is divided by for a solution, `[B, 1, 1]`."""
         return self.z[:, :, :1]
 
     @property
     def kappa(self) -> tf.Tensor:
-        """`[B, 1, 1]`."""
+        """What stays positive where there is no solution, `[B, 1, 1]`."""
         return self.s[:, :, :1]
 
 
@@ -114,7 +114,7 @@ class Terms(NamedTuple):
 
     @classmethod
     def at(cls, embedding: Embedding, point: Iterate) -> "Terms":
-        """The terms at a point."""
+        """The terms at a point of the embedding."""
         x, z = point.x, point.z[:, :, 1:]
         Px = embedding.P.times(x)
         return cls(
@@ -127,7 +127,7 @@ class Terms(NamedTuple):
         )
 
     def residual(self, embedding: Embedding, point: Iterate) -> Residual:
-        """Their sums."""
+        """What is missing in the equations: the sums of the terms."""
         tau = point.tau
         gap = self.xPx / tau - (self.minus_qx - self.bz)
         missing = tf.concat([gap, self.Ax - embedding.b * tau], axis=2)

@@ -30,7 +30,7 @@ class Equilibration(NamedTuple):
 
 
 def equilibrated(dims: ConeDims, matrices: Matrices) -> tuple[Matrices, Equilibration]:
-    """The program in new units."""
+    """The program in new units, and these units."""
     P, q, A, b = matrices
     # A matrix that is shared by the batch stays so, and P has no say then.
     with_P = batch_size(A.tensors()) != 1 or batch_size(P.tensors()) == 1

@@ -67,17 +67,17 @@ class Elimination:
 
     @functools.cached_property
     def K(self) -> np.ndarray:
-        """The variables that are left."""
+        """The numbers of the variables that are left."""
         return np.setdiff1d(np.arange(self.before.n), self.E)
 
     @functools.cached_property
     def S(self) -> np.ndarray:
-        """The rows that are left."""
+        """The numbers of the rows that are left."""
         return np.setdiff1d(np.arange(self.before.m), self.R)
 
     @functools.cached_property
     def _blocks(self) -> dict[str, Submatrix]:
-        """Blocks of `A` and of `M`."""
+        """The submatrices of `A` and of `M` by rows and columns."""
         A, P = self.before.A, self.before.P
         n, m = self.before.n, self.before.m
         R, S = numbered(self.R, m), numbered(self.S, m)
@@ -132,7 +132,7 @@ class Elimination:
         return ConeStructure(self._P.pattern, self._A.pattern, dims)
 
     def _substitution(self, data: ConeData) -> tuple[tf.Tensor, tf.Tensor]:
-        """The values of `T`, and `c`."""
+        """The values of `T [1 or B, entries]`, and `c [1 or B, |E|]`."""
         RK = self._blocks["RK"]
         g = self.g[RK.pattern.rows]
         return RK.of(data.A) * tf.constant(-1.0 / g), entries_of(
@@ -205,7 +205,7 @@ class Elimination:
         )
 
     def _mixed(self, data: ConeData) -> tf.Tensor:
-        """The values of `C`."""
+        """The values of `C`, `[1 or B, entries]`."""
         parts = [self._blocks[name].of(data.P) for name in ("EK", "KE")]
         return self._C(parts)
 

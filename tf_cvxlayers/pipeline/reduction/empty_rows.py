@@ -24,19 +24,19 @@ _ROUNDING = 1e-9
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class EmptyRows:
-    """The rows `R` dropped."""
+    """The step that drops the rows `R`, which hold for all values."""
 
     before: ConeStructure
     R: np.ndarray
 
     @functools.cached_property
     def K(self) -> np.ndarray:
-        """The variables that are left: all."""
+        """The numbers of the variables that are left, which are all."""
         return np.arange(self.before.n)
 
     @functools.cached_property
     def S(self) -> np.ndarray:
-        """The rows that are left."""
+        """The numbers of the rows that are left."""
         return np.setdiff1d(np.arange(self.before.m), self.R)
 
     @functools.cached_property
