@@ -54,8 +54,10 @@ def _derivative(dims, y, s):
     return D
 
 
-def test_every_kind_of_cone_has_a_geometry_and_a_row_in_the_catalogue():
-    assert list(GEOMETRIES) == list(KINDS) == list(CATALOGUE)
+def test_every_geometry_has_a_row_in_the_catalogue():
+    # A kind may have none: then no engine takes it.
+    assert list(CATALOGUE) == list(GEOMETRIES)
+    assert list(GEOMETRIES) == [kind for kind in KINDS if kind in GEOMETRIES]
     for kind, row in CATALOGUE.items():
         assert all(dims.kinds == {kind} for dims in row.dims.values())
 
