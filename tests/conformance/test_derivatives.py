@@ -145,7 +145,10 @@ def test_tf_gradients_of_tf_gradients_is_refused():
 
 
 @MODES
-@pytest.mark.parametrize("name", ["relu", "softmax", "cube"])
+@pytest.mark.parametrize(
+    "name",
+    ["softmax", *(pytest.param(n, marks=pytest.mark.slow) for n in ("relu", "cube"))],
+)
 def test_forward_mode_is_refused(name, graph):
     layer = BY_NAME[name].layer()
     values = [tf.constant(value) for value in BY_NAME[name].values(2)]

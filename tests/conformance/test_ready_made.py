@@ -235,6 +235,7 @@ def test_the_weights_of_a_quadratic_program_are_those_of_its_parts():
 
 
 @every_layer
+@pytest.mark.slow
 @pytest.mark.stepwise
 def test_gradients_agree_with_differences(name):
     layer = EACH[name](dtype="float64")

@@ -46,7 +46,9 @@ ATTRIBUTES = [
 ]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("attribute", ATTRIBUTES, ids=lambda a: next(iter(a)))
 def test_an_attribute_holds_from_the_start_and_after_every_update(attribute, dtype):
     layer = _layer("random_normal", dtype=dtype, **attribute)
@@ -67,7 +69,16 @@ def test_an_attribute_holds_from_the_start_and_after_every_update(attribute, dty
 
 
 @pytest.mark.stepwise
-@pytest.mark.parametrize("attribute", ATTRIBUTES, ids=lambda a: next(iter(a)))
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        pytest.param(
+            one, marks=() if {"PSD", "bounds"} & set(one) else pytest.mark.slow
+        )
+        for one in ATTRIBUTES
+    ],
+    ids=lambda a: next(iter(a)),
+)
 def test_the_gradient_of_a_learned_parameter_is_exact(attribute):
     layer = _layer("random_normal", **attribute)
     report = layer.check_gradients(np.random.default_rng(0).normal(size=(2, 3)))
