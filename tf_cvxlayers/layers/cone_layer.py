@@ -156,19 +156,19 @@ class ConeLayer(keras.layers.Layer):
         """How a call solves the problem: its own way, or one that stands in for it."""
         return way_in_force(self, Way(self.pipeline, self.on_failure))
 
-    def describe(self, title: str | None = None) -> str:
-        """The layer in words: parameters, cone program, engine.
+    def describe(self) -> str:
+        """The layer in words: parameters, cone program, engine."""
+        return self.described_as(f"{type(self).__name__} '{self.name}'")
 
-        Args:
-            title: the first line; None for the layer's class and name.
-        """
+    def described_as(self, title: str) -> str:
+        """The layer in words, under a title: for a layer that holds this one."""
         roles = {
             "fed": self.fed,
             "learned": self.learned_specs,
             "fixed": self.fixed_specs,
         }
         return describe(
-            title or f"{type(self).__name__} '{self.name}'",
+            title,
             roles,
             self.pipeline,
             self.engine_reason,

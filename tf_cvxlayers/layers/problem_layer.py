@@ -126,7 +126,7 @@ class ProblemLayer(keras.layers.Layer):
                 f"Expected a layer that knows the size of its input. Received: layer "
                 f"{self.name!r}, not built. Call it, or layer.build((None, n)), first."
             )
-        return self.cvxpy_layer.describe(f"{type(self).__name__} {self.name!r}")
+        return self.cvxpy_layer.described_as(f"{type(self).__name__} {self.name!r}")
 
     @property
     def engine(self) -> Engine | None:
