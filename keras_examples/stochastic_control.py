@@ -136,7 +136,7 @@ def main():
 
     data = stored("stochastic_control")
     iterations = 10 if run.quick else ITERATIONS
-    runs, run = {}, []
+    runs = {}
     for title, key in (("noise of TensorFlow", "tf"), ("noise of PyTorch", "torch")):
         policy = policy_layer(data["P_sqrt0"], data["P_21_0"])
         noise = data[f"noise_{key}"][..., 0]
