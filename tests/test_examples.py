@@ -3,6 +3,7 @@
 That each runs is shown by `make check`, which runs them all with `--quick`.
 """
 
+import importlib
 import importlib.util
 import pathlib
 import re
@@ -75,3 +76,19 @@ def test_the_list_has_every_example_and_its_files():
     assert [name for name in files if not (EXAMPLES / name).exists()] == []
     pictures = {f"pictures/{path.name}" for path in (EXAMPLES / "pictures").iterdir()}
     assert pictures <= set(linked)
+
+
+def test_an_example_ends_with_what_does_not_hold(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    harness = importlib.import_module("tools.harness")
+    options = ["--quick", "--epochs", "3", "--output", str(tmp_path / "new")]
+    monkeypatch.setattr(sys, "argv", ["example.py", *options])
+    run = harness.Example("Sums.", "few", {"--epochs": {"type": int}})
+    assert run.quick
+    assert run.options.epochs == 3
+    assert run.path("file").parent.is_dir()
+    run.expect(True, "one is one")
+    run.finish()
+    run.expect(False, "one is not two")
+    with pytest.raises(SystemExit, match="one is not two"):
+        run.finish()
