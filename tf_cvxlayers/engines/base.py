@@ -29,7 +29,7 @@ class Engine(abc.ABC):
     @property
     @abc.abstractmethod
     def cones(self) -> frozenset[str]:
-        """The kinds of cones it can solve and differentiate, as `cones` names them."""
+        """The kinds of cones it can solve and differentiate, as `program.cones` names them."""
 
     @abc.abstractmethod
     def solve(self, structure: ConeStructure, data: ConeData) -> ConeSolution:
