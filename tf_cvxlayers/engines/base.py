@@ -29,7 +29,7 @@ class Engine(abc.ABC):
     @property
     @abc.abstractmethod
     def cones(self) -> frozenset[str]:
-        """The kinds of cones it can solve and differentiate, as `program.cones` names them."""
+        """The kinds of cones that it solves and differentiates, see `program.cones`."""
 
     @abc.abstractmethod
     def solve(self, structure: ConeStructure, data: ConeData) -> ConeSolution:

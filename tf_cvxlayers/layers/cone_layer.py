@@ -15,8 +15,8 @@ from tf_cvxlayers.layers.description import describe
 from tf_cvxlayers.layers.gradient_check import GradientReport, check_gradients
 from tf_cvxlayers.layers.stand_ins import Way, way_in_force
 from tf_cvxlayers.layers.weights import Learned, add_learned_weight
-from tf_cvxlayers.pipeline import pipeline as functional
 from tf_cvxlayers.pipeline.batching import common_batch_shape
+from tf_cvxlayers.pipeline.pipeline import Pipeline, Solved
 from tf_cvxlayers.pipeline.reduction.plan import plan_reduction
 from tf_cvxlayers.pipeline.validation import require_solved, require_valid
 from tf_cvxlayers.program.cone_program import ConeProgram, ParameterSpec
@@ -80,7 +80,7 @@ class ConeLayer(keras.layers.Layer):
         self.supports_jit = self.engine.supports_jit
         count = len(program.parameters) - len(learned) - len(fixed)
         self.fed = program.parameters[:count]
-        self.pipeline = functional.Pipeline(program, reduction, self.engine, count)
+        self.pipeline = Pipeline(program, reduction, self.engine, count)
         self._learned = tuple(learned)
         self._fixed = tuple(fixed)
         self.learned_specs = program.parameters[count : count + len(learned)]
@@ -200,7 +200,7 @@ class ConeLayer(keras.layers.Layer):
             for variable in self.pipeline.program.variables
         ]
 
-    def _outputs(self, solved: functional.Solved):
+    def _outputs(self, solved: Solved):
         outputs = tuple(
             tf.cast(value, self.compute_dtype) for value in solved.variables
         )
