@@ -39,7 +39,7 @@ def _one_op_at_a_time(request, monkeypatch):
     """
     if request.node.get_closest_marker("stepwise"):
         monkeypatch.setattr(
-            Pipeline, "__call__", lambda self, values: self._stages(*values)
+            Pipeline, "_at_once", lambda self, stages, values: stages(*values)
         )
 
 

@@ -22,7 +22,7 @@ errors
 
 linalg linalg.patterns linalg.ordered_sums linalg.batch_axis linalg.strided_columns
 linalg.sparse linalg.singular_values linalg.eigenvalues linalg.symmetric
-linalg.subspace
+linalg.subspace linalg.extremes linalg.powers_of_two
 linalg.lazy_values linalg.vectors linalg.rows
 linalg.submatrices linalg.sparse_matrices linalg.dense_symmetric linalg.diagonal
 linalg.dense_rows linalg.diagonal_within
@@ -48,8 +48,9 @@ optimality.cones.smooth
 optimality.cones.exponential optimality.cones.power
 optimality.cones.table
 optimality.cones.product
+optimality.margin
 optimality.kkt optimality.sparse_kkt
-optimality.refinement optimality.adjoint
+optimality.refinement optimality.adjoint optimality.certificates
 
 engines.base
 engines.diffcp.solvers
@@ -60,7 +61,7 @@ engines.interior_point.cones engines.interior_point.cones.protocol
 engines.interior_point.cones.orthant engines.interior_point.cones.second_order
 engines.interior_point.cones.table
 engines.interior_point.cones.product
-engines.interior_point.equilibration engines.interior_point.coordinates
+engines.interior_point.coordinates
 engines.interior_point.null_space
 engines.interior_point.embedding engines.interior_point.newton_system
 engines.interior_point.step engines.interior_point.verdicts
@@ -72,14 +73,21 @@ engines.catalogue
 engines.selection
 engines
 
-pipeline pipeline.attributes pipeline.batching pipeline.problem_data pipeline.units
-pipeline.validation pipeline.recovery
+pipeline pipeline.attributes pipeline.batching pipeline.problem_data
+pipeline.equilibration pipeline.validation pipeline.recovery
+pipeline.units
 pipeline.reduction pipeline.reduction.elimination pipeline.reduction.empty_rows
+pipeline.reduction.infinite_rows
 pipeline.reduction.plan
+pipeline.viewpoint
+pipeline.closer
+pipeline.verified
 pipeline.solve
 pipeline.pipeline
 
-layers.description layers.gradient_check layers.weights layers.stand_ins
+layers.description layers.directions layers.weights layers.stand_ins
+layers.kinks
+layers.gradient_check
 layers.cone_layer
 layers.cvxpy_layer
 layers.problem_layer

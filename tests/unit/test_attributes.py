@@ -57,12 +57,46 @@ def test_small_steps_in_its_directions_stay_inside(name):
     value = constraint.nearest(tf.constant(rng.normal(size=(N, N)))).numpy()
     if name in ("PSD", "NSD"):
         value += np.eye(N) * (1.0 if name == "PSD" else -1.0)
+    if name in ("nonneg", "nonpos"):
+        value += 1.0 if name == "nonneg" else -1.0
     if name == "bounds":
-        value = 0.5 * value  # away from the bounds, which directions do not mind
-    way = constraint.inside(rng.normal(size=(2, N, N)), np.stack([value, value]))
+        value = 0.5 * value
+    values = np.stack([value, value])
+    way = constraint.inside(rng.normal(size=(2, N, N)), values, 1e-6)
     assert np.abs(way).max() > 0
     for step in (1e-6, -1e-6):
         assert _holds(constraint, value + step * way[0])
+
+
+@each
+@pytest.mark.parametrize("at", [0.0, 1e-7, -1.0, 9.0])
+def test_at_its_border_directions_go_inward(name, at):
+    # The nearest value to one far outside, or to zero, is at the border.
+    constraint = _constraint(name)
+    rng = np.random.default_rng(3)
+    start = at * (np.ones((N, N)) if abs(at) == 9.0 else np.eye(N))
+    value = constraint.nearest(tf.constant(start)).numpy()
+    way = constraint.inside(rng.normal(size=(N, N)), value, 1e-3)
+    assert np.abs(way).max() > 0
+    for step in (0.0, 1e-4, 1e-3):
+        assert _holds(constraint, value + step * way, tolerance=1e-14)
+    again = constraint.inside(way, value, 1e-3)
+    np.testing.assert_allclose(again, way, atol=1e-12)
+
+
+def test_entries_away_from_the_border_keep_their_direction():
+    constraint = _constraint("nonneg")
+    value, way = np.array([0.0, 1.0, 0.0, 1.0]), np.array([-1.0, -1.0, 1.0, 1.0])
+    inside = constraint.inside(way, value, 1e-3)
+    np.testing.assert_array_equal(inside, [1.0, -1.0, 1.0, 1.0])
+
+
+def test_two_signs_of_one_parameter_are_one():
+    value, way = np.array([[1e-3, 2.0]]), np.array([[3.0, -0.5]])
+    spec = ParameterSpec("p", (2,), ("nonneg", "pos"))
+    for constraint in (*constraints_of(spec), *constraints_of(spec)):
+        way = constraint.inside(way, value, 1e-4)
+    np.testing.assert_array_equal(way, [[1e-3, -0.5]])
 
 
 @each

@@ -9,7 +9,6 @@ from tf_cvxlayers.engines import InteriorPoint
 from tf_cvxlayers.engines.interior_point.cones.product import EmbeddingCone
 from tf_cvxlayers.engines.interior_point.cones.table import SYMMETRIC_CONES
 from tf_cvxlayers.engines.interior_point.embedding import Embedding, Iterate, Terms
-from tf_cvxlayers.engines.interior_point.equilibration import equilibrated
 from tf_cvxlayers.engines.interior_point.newton_system import Refinement
 from tf_cvxlayers.engines.interior_point.null_space import solve_in_null_space
 from tf_cvxlayers.engines.interior_point.step import step
@@ -153,33 +152,6 @@ def test_a_step_makes_all_linear_residuals_smaller_by_one_factor(dims, refine):
     np.testing.assert_allclose(after.rows[:, :, 1:], expected, rtol=1e-7, atol=1e-9)
     for part in (moved.s, moved.z):
         assert cone.distance(part).numpy().max() < 0
-
-
-def test_equilibration_is_exact_and_brings_entries_near_one():
-    rng = np.random.default_rng(0)
-    dims = ConeDims(nonnegative=4, second_order=(3,))
-    units = 10.0 ** rng.uniform(-4, 4, size=(2, 7))
-    A = rng.normal(size=(BATCH, 7, 5)) * units[0][:, None] * units[1][:5]
-    root = rng.normal(size=(BATCH, 5, 5)) * units[1][:5]
-    problem = Matrices(
-        DenseSymmetric(tf.constant(root.swapaxes(1, 2) @ root)),
-        tf.constant(rng.normal(size=(BATCH, 5))),
-        DenseRows(tf.constant(A)),
-        tf.constant(rng.normal(size=(BATCH, 7))),
-    )
-    new, (d, e) = equilibrated(dims, problem)
-    for unit in (d, e):
-        exponents = np.log2(unit.numpy())
-        np.testing.assert_array_equal(exponents, np.round(exponents))
-    np.testing.assert_array_equal(e[:, 4:], np.tile(e[:, 4:5], (1, 3)))
-    expected = e.numpy()[:, :, None] * A * d.numpy()[:, None, :]
-    np.testing.assert_array_equal(new.A.dense(), expected)
-
-    def spread(matrices):
-        largest = np.abs(matrices).max(axis=2)
-        return largest.max() / largest.min()
-
-    assert spread(new.A.dense().numpy()[:, :4]) < 1e-2 * spread(A[:, :4])
 
 
 def _solved_by_least_norm(problem):

@@ -32,8 +32,20 @@ class Engine(abc.ABC):
         """The kinds of cones that it solves and differentiates, see `program.cones`."""
 
     @abc.abstractmethod
-    def solve(self, structure: ConeStructure, data: ConeData) -> ConeSolution:
-        """The solutions of a batch; elements without one hold zeros."""
+    def solve(
+        self, structure: ConeStructure, data: ConeData, thoroughly: Any = False
+    ) -> ConeSolution:
+        """The solutions of a batch.
+
+        SOLVED is an element that is settled, see `optimality.refinement`. One that is
+        said to have no solution holds a certificate, `y` or `x`, which the caller
+        verifies.
+
+        Args:
+            structure, data: the programs, in units in which their numbers are near one.
+            thoroughly: bool tensor, whether also what is nearly singular is to be
+                solved, at whatever cost.
+        """
 
     @abc.abstractmethod
     def adjoint(

@@ -37,6 +37,11 @@ class SolveResult(NamedTuple):
         status: int32 `[...]`, `int(Status.X)` for each batch element.
         iterations: int32 `[...]`, of the solver.
         primal_residual, dual_residual, gap: float64 `[...]`, relative.
+        margin: float64 `[...]`, how far the solution is from a kink, where it has no
+            derivative since a constraint is on neither of its sides, active and
+            inactive. In units in which one is typical; what is small, 1e-6 say, is as
+            good as a kink. NaN for elements without a solution, infinite where there
+            are no inequalities. (`optimality.margin`; a call does not compute it.)
     """
 
     variables: Any
@@ -45,6 +50,7 @@ class SolveResult(NamedTuple):
     primal_residual: tf.Tensor
     dual_residual: tf.Tensor
     gap: tf.Tensor
+    margin: tf.Tensor
 
 
 class ConeLayer(keras.layers.Layer):
@@ -127,15 +133,23 @@ class ConeLayer(keras.layers.Layer):
         Args:
             *parameters: as in a call.
         """
-        solved = self.pipeline(self._values(parameters))
+        measured = self.pipeline.measured(self._values(parameters))
+        solved = measured.solved
         return SolveResult(
-            self._outputs(solved), solved.status, solved.iterations, *solved.residuals
+            self._outputs(solved),
+            solved.status,
+            solved.iterations,
+            *solved.residuals,
+            measured.margin,
         )
 
     def check_gradients(
         self, *parameters, directions: int = 5, step: float = 1e-5
     ) -> GradientReport:
-        """Compare gradients with central differences, at these parameters.
+        """Compare gradients with differences, at these parameters.
+
+        They are central where parameters may move both ways, and one-sided at the
+        border of what their attributes allow.
 
         Args:
             *parameters: as in a call; taken to float64.
@@ -145,7 +159,12 @@ class ConeLayer(keras.layers.Layer):
 
         Returns:
             The relative error in each direction, and the largest. At a kink, where the
-            solution has no derivative, it does not tend to zero.
+            solution has no derivative, it does not tend to zero: `str(report)` says in
+            words whether gradients agree, a kink is near, and which, or they disagree.
+
+        Raises:
+            ValueError: `directions` below one, or a `step` that is not between zero
+                and one half.
         """
         return check_gradients(
             self.pipeline, self._values(parameters), directions, step

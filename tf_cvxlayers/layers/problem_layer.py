@@ -107,7 +107,7 @@ class ProblemLayer(keras.layers.Layer):
     def check_gradients(
         self, inputs, directions: int = 5, step: float = 1e-5
     ) -> GradientReport:
-        """Compare gradients with central differences, in what the problem is fed.
+        """Compare gradients with differences, in what the problem is fed.
 
         Args:
             inputs: as in a call; taken to float64.

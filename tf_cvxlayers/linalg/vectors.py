@@ -34,3 +34,12 @@ def flatly(
     flat = [tf.reshape(v, [-1, v.shape[2]]) for v in vectors]
     result = function(*flat)
     return tf.reshape(result, [-1, vectors[0].shape[1], result.shape[1]])
+
+
+def largest(*vectors: tf.Tensor) -> tf.Tensor:
+    """The largest absolute value, `[B]`, in vectors `[B, n]` side by side; zero where
+    there are no entries."""
+    every = vectors[0] if len(vectors) == 1 else tf.concat(vectors, axis=1)
+    if every.shape[1] == 0:
+        return tf.reduce_sum(every, axis=1)
+    return tf.reduce_max(tf.abs(every), axis=1)

@@ -20,14 +20,15 @@ import tensorflow as tf
 from tf_cvxlayers.linalg.batch_axis import summed_like
 from tf_cvxlayers.linalg.patterns import Pattern
 from tf_cvxlayers.linalg.sparse import take
+from tf_cvxlayers.optimality.cones.product import balance_of
 from tf_cvxlayers.optimality.kkt import kkt_system
 from tf_cvxlayers.optimality.matrices import dense_matrices
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
 from tf_cvxlayers.runtime.chunks import in_chunks
 
-# A relative residual above this means that the system is singular.
-_ACCEPTED = 1e-9
-_REFINEMENTS = 3
+# More that is missed than this means that the system is singular.
+_ACCEPTED = 1e-11
+_REFINEMENTS = 2
 
 
 def direct_adjoint(
@@ -55,17 +56,23 @@ def _adjoint_solution(
     cotangent: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """`r`, at the point with these `y` and `s`."""
+    y, s = pair
     gx, gy, gs = cotangent
-    system = kkt_system(structure.cones, dense_matrices(structure, data), *pair)
+    matrices = dense_matrices(structure, data)
+    balance = balance_of(structure.cones, y, s)
+    if balance is not None:
+        matrices = matrices._replace(A=matrices.A.scaled(balance))
+        y, s, gy, gs = y / balance, s * balance, gy * balance, gs / balance
+    system = kkt_system(structure.cones, matrices, y, s)
     cone = system.cone
     right = (
         gx - system.A.transposed(gs),
         cone.values * cone.into(gy[:, :, None])[:, :, 0],
     )
-    (r1, e), residual = system.solve(right, _REFINEMENTS)
+    (r1, e), missed = system.factored().solve_and_judge(right, _REFINEMENTS)
     # NaN, from a matrix that is not positive definite, counts as missed. Not written as
-    # ~(residual <= ...): TensorFlow's optimizer makes residual > ... of it.
-    kept = tf.where(residual <= _ACCEPTED, True, False) | ~_is_nonzero(cotangent)[:, 0]
+    # ~(missed <= ...): TensorFlow's optimizer makes missed > ... of it.
+    kept = tf.where(missed <= _ACCEPTED, True, False) | ~_is_nonzero(cotangent)[:, 0]
     kept = kept[:, None]
 
     def repaired():
@@ -76,7 +83,8 @@ def _adjoint_solution(
         )
 
     r1, e = tf.cond(tf.reduce_all(kept), lambda: (r1, e), repaired)
-    return r1, cone.out_of(e[:, :, None])[:, :, 0] - gs
+    r2 = cone.out_of(e[:, :, None])[:, :, 0] - gs
+    return r1, r2 if balance is None else r2 * balance
 
 
 def data_gradient(

@@ -21,15 +21,17 @@ positive definite matrix of order n,
 factored once; iterative refinement against (*) removes the effect of `delta`.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from tf_cvxlayers.linalg.dense_rows import DenseRows
 from tf_cvxlayers.linalg.diagonal import Diagonal
+from tf_cvxlayers.linalg.powers_of_two import exponent, two_to
 from tf_cvxlayers.linalg.rows import Rows
 from tf_cvxlayers.linalg.singular_values import SingularValues
-from tf_cvxlayers.linalg.symmetric import SymmetricMatrix
+from tf_cvxlayers.linalg.symmetric import Factor, SymmetricMatrix
 from tf_cvxlayers.optimality.cones.product import Spectrum
 from tf_cvxlayers.optimality.matrices import Matrices
 from tf_cvxlayers.program.cones import ConeDims
@@ -39,6 +41,10 @@ Pair = tuple[tf.Tensor, tf.Tensor]
 _DELTA = 1e-8
 # Relative to the largest singular value, what counts as zero.
 _RANK = 1e-13
+# Relative to the largest in its column, what counts for units.
+_COUNTED = 1e-9
+# Units that differ by a higher power of two are far apart; and passes that make them.
+_FAR_APART, _UNITS = 6.0, 8
 # Of rounding in a factorization, for each variable.
 _EPSILON = 1e-15
 
@@ -59,11 +65,8 @@ class KKT(NamedTuple):
             right[1] - d * self.turned.times(r) - (1.0 - d) * e,
         )
 
-    def solve(self, right: Pair, refinements: int) -> tuple[Pair, tf.Tensor]:
-        """`(r, e)` for `(a, c)`, and the relative residual `[B]` that is left.
-
-        A large residual means that the system is singular, or nearly so.
-        """
+    def factored(self) -> "FactoredKKT":
+        """The system, ready to be solved."""
         d, A = self.cone.values, self.turned
         largest = self.P.largest()
         scale = tf.where(largest > 0, largest, tf.ones_like(largest))
@@ -72,24 +75,12 @@ class KKT(NamedTuple):
         rows = tf.where(rows > 0, rows, tf.ones_like(rows))
         lower = 1.0 - d + _DELTA * d * rows / scale
         gram = A.gram(A.scaled(d / lower))
-        small = tf.ones_like(right[0]) * (_DELTA**1.5 * scale)
+        small = tf.ones_like(gram.diagonal_part()) * (_DELTA**1.5 * scale)
         # A diagonal always has a factor.
         if not (self.P.is_diagonal and gram.is_diagonal):
             small = tf.maximum(small, self._rounding(gram))
-        factor = self.P.plus(gram, Diagonal(small)).factored()
-
-        def regularized(a, c):
-            summed = a + A.transposed(c / lower)
-            r = factor.solve(summed[:, None])[:, 0]
-            return r, (c - d * A.times(r)) / lower
-
-        r, e = regularized(*right)
-        for _ in range(refinements):
-            more_r, more_e = regularized(*self.residual(right, r, e))
-            r, e = r + more_r, e + more_e
-        miss = _joint_norm(self.residual(right, r, e))
-        size = _joint_norm(right)
-        return (r, e), miss / tf.where(size > 0, size, tf.ones_like(size))
+        H = self.P.plus(gram, Diagonal(small))
+        return FactoredKKT(self, lower, H.diagonal_part(), H.factored())
 
     def _rounding(self, gram: SymmetricMatrix) -> tf.Tensor:
         """What rounding may take from the diagonal of a matrix that is singular since
@@ -104,16 +95,72 @@ class KKT(NamedTuple):
         return tf.where(too_few, _EPSILON * n * diagonal, tf.zeros_like(diagonal))
 
     def least_squares(self, right: Pair) -> Pair:
-        """The `(r, e)` of least norm among those that solve (*) best."""
+        """The `(r, e)` of least norm among those that solve (*) best; where its numbers
+        are far apart, in units in which they are not."""
         d = self.cone.values
         P, A = _for_batch(self.P.dense(), d), _for_batch(self.turned.dense(), d)
         n = P.shape[1]
         top = tf.concat([P, -tf.linalg.matrix_transpose(A)], axis=2)
         bottom = tf.concat([d[:, :, None] * A, tf.linalg.diag(1.0 - d)], axis=2)
         matrix = tf.concat([top, bottom], axis=1)
+        matrix = _without_rounding(matrix)
+        rows, columns = _units(matrix)
+        matrix = rows[:, :, None] * matrix * columns[:, None, :]
         parts = SingularValues.of(matrix, _RANK)
-        solution = parts.least_squares(tf.concat(right, axis=1))
+        solution = columns * parts.least_squares(rows * tf.concat(right, axis=1))
         return solution[:, :n], solution[:, n:]
+
+
+class FactoredKKT(NamedTuple):
+    """A system (*) with `delta` on its diagonal blocks, eliminated and factored.
+
+    Attributes:
+        system: without `delta`.
+        lower: the diagonal block of `e`, `[B, m]`.
+        diagonal: of `H`, `[B, n]`.
+        factor: of `H`.
+    """
+
+    system: KKT
+    lower: tf.Tensor
+    diagonal: tf.Tensor
+    factor: Factor
+
+    def solve(self, right: Pair, refinements: int) -> Pair:
+        """`(r, e)` for `(a, c)`."""
+        r, e = self._regularized(*right)
+        for _ in range(refinements):
+            more_r, more_e = self._regularized(*self.system.residual(right, r, e))
+            r, e = r + more_r, e + more_e
+        return r, e
+
+    def solve_and_judge(self, right: Pair, refinements: int) -> tuple[Pair, tf.Tensor]:
+        """`(r, e)`, and how much of it, or of what it has to meet, is missed: `[B]`.
+
+        Much is missed where the system is singular, or so nearly that `delta` is not
+        small beside it and refinement crawls.
+        """
+        found = self.solve(right, refinements)
+        left = self.system.residual(right, *found)
+        more = self._regularized(*left)
+        # In units of their own; and the residual, where nothing holds a variable.
+        units = tf.sqrt(self.diagonal), tf.sqrt(self.lower)
+        missed = [
+            _relative(left, right),
+            _relative(
+                *(
+                    [part * unit for part, unit in zip(pair, units, strict=True)]
+                    for pair in (more, found)
+                )
+            ),
+        ]
+        return found, tf.reduce_max(tf.stack(missed), axis=0)
+
+    def _regularized(self, a: tf.Tensor, c: tf.Tensor) -> Pair:
+        d, A = self.system.cone.values, self.system.turned
+        summed = a + A.transposed(c / self.lower)
+        r = self.factor.solve(summed[:, None])[:, 0]
+        return r, (c - d * A.times(r)) / self.lower
 
 
 def kkt_system(dims: ConeDims, matrices: Matrices, y: tf.Tensor, s: tf.Tensor) -> KKT:
@@ -130,5 +177,49 @@ def _for_batch(matrix: tf.Tensor, d: tf.Tensor) -> tf.Tensor:
     return tf.broadcast_to(matrix, shape)
 
 
-def _joint_norm(pair: Pair) -> tf.Tensor:
-    return tf.norm(tf.concat(pair, axis=1), axis=1)
+def _without_rounding(matrix: tf.Tensor) -> tf.Tensor:
+    """The matrix without what a change of basis has left in its columns, which would be
+    taken for numbers."""
+    size = tf.abs(matrix)
+    rounding = _RANK * tf.reduce_max(size, axis=1, keepdims=True)
+    return tf.where(size > rounding, matrix, tf.zeros_like(matrix))
+
+
+def _units(matrix: tf.Tensor) -> list[tf.Tensor]:
+    """Units of rows and columns `[B, k]` in which the logarithms of the numbers in each
+    of them have a mean of zero; ones where they are not far apart as they are."""
+    size = tf.abs(matrix)
+    # What the rounding of a solution leaves in a basis is no number to go by.
+    counted = size > _COUNTED * tf.reduce_max(size, axis=1, keepdims=True)
+    logarithms, ones = exponent(size), tf.cast(counted, size.dtype)
+    in_rows, in_columns = (
+        tf.maximum(tf.reduce_sum(ones, axis=axis), 1.0) for axis in (2, 1)
+    )
+
+    def balanced(k, _rows, columns):
+        on_rows = ones * (logarithms + columns[:, None, :])
+        rows = -tf.reduce_sum(on_rows, axis=2) / in_rows
+        on_columns = ones * (logarithms + rows[:, :, None])
+        return k + 1, rows, -tf.reduce_sum(on_columns, axis=1) / in_columns
+
+    _, rows, columns = tf.while_loop(
+        lambda k, *_: k < _UNITS,
+        balanced,
+        (0, tf.zeros_like(in_rows), tf.zeros_like(in_columns)),
+    )
+    far = _are_far_apart(rows) | _are_far_apart(columns)
+    return [
+        tf.where(far[:, None], two_to(unit), tf.ones_like(unit))
+        for unit in (rows, columns)
+    ]
+
+
+def _are_far_apart(exponents: tf.Tensor) -> tf.Tensor:
+    spread = tf.reduce_max(exponents, axis=1) - tf.reduce_min(exponents, axis=1)
+    return spread > _FAR_APART
+
+
+def _relative(part: Sequence[tf.Tensor], whole: Sequence[tf.Tensor]) -> tf.Tensor:
+    size = tf.norm(tf.concat(whole, axis=1), axis=1)
+    missed = tf.norm(tf.concat(part, axis=1), axis=1)
+    return missed / tf.where(size > 0, size, tf.ones_like(size))

@@ -47,9 +47,16 @@ class Constraint(abc.ABC):
     def nearest(self, value: tf.Tensor) -> tf.Tensor:
         """The nearest value `[*shape]` that satisfies it, up to rounding."""
 
-    def inside(self, way: np.ndarray, value: np.ndarray) -> np.ndarray:
-        """The part of a direction, `[*batch, *shape]` as the value, along which a small
-        step does not leave it. What holds with equality is left as it is."""
+    def inside(self, way: np.ndarray, value: np.ndarray, reach: float) -> np.ndarray:
+        """A direction like `way` along which steps up to `reach` stay inside.
+
+        What holds with equality is left as it is, and where a step either way could
+        leave, the direction is turned inward. Doing it again changes nothing.
+
+        Args:
+            way, value: `[*batch, *shape]`.
+            reach: below one.
+        """
         return way
 
 
@@ -78,8 +85,12 @@ class Sign(Constraint):
         least = _POSITIVE if self.strict else 0.0
         return self.sign * tf.maximum(self.sign * value, least)
 
-    def inside(self, way: np.ndarray, value: np.ndarray) -> np.ndarray:
-        return way * np.minimum(1.0, np.abs(value))
+    def inside(self, way: np.ndarray, value: np.ndarray, reach: float) -> np.ndarray:
+        if self.strict:
+            # Relative to the entry itself: it may be the argument of a logarithm.
+            return np.clip(way, -np.abs(value), np.abs(value))
+        at_border = self.sign * value < reach * np.abs(way)
+        return np.where(at_border, self.sign * np.abs(way), way)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +115,7 @@ class Symmetric(Constraint):
     def nearest(self, value: tf.Tensor) -> tf.Tensor:
         return 0.5 * (value + tf.linalg.matrix_transpose(value))
 
-    def inside(self, way: np.ndarray, value: np.ndarray) -> np.ndarray:
+    def inside(self, way: np.ndarray, value: np.ndarray, reach: float) -> np.ndarray:
         return 0.5 * (way + way.swapaxes(-1, -2))
 
 
@@ -143,8 +154,14 @@ class Semidefinite(Constraint):
         raised = tf.maximum(w, tf.cast(floor, w.dtype))
         return self.sign * symmetric.nearest(tf.matmul(Q * raised, Q, transpose_b=True))
 
-    def inside(self, way: np.ndarray, value: np.ndarray) -> np.ndarray:
-        return Symmetric(self.order).inside(way, value)
+    def inside(self, way: np.ndarray, value: np.ndarray, reach: float) -> np.ndarray:
+        way = Symmetric(self.order).inside(way, value, reach)
+        lowest = np.linalg.eigvalsh(self.sign * value)[..., :1, None]
+        w = np.linalg.eigvalsh(self.sign * way)[..., None]
+        # At the border, as much of the identity is added as makes it semidefinite.
+        at_border = lowest < reach * np.abs(w).max(axis=-2, keepdims=True)
+        missing = np.maximum(-w[..., :1, :], 0.0) * np.eye(self.order)
+        return way + self.sign * np.where(at_border, missing, 0.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,7 +185,7 @@ class Diagonal(Constraint):
     def nearest(self, value: tf.Tensor) -> tf.Tensor:
         return tf.linalg.diag(tf.linalg.diag_part(value))
 
-    def inside(self, way: np.ndarray, value: np.ndarray) -> np.ndarray:
+    def inside(self, way: np.ndarray, value: np.ndarray, reach: float) -> np.ndarray:
         return way * np.eye(self.order)
 
 
@@ -201,6 +218,14 @@ class Bounds(Constraint):
             np.where(upper > self.upper, np.nextafter(upper, lower), upper),
         )
 
+    def inside(self, way: np.ndarray, value: np.ndarray, reach: float) -> np.ndarray:
+        down = np.maximum(value - self.lower, 0.0)
+        up = np.maximum(self.upper - value, 0.0)
+        size = np.abs(way)
+        at_border = np.minimum(down, up) < reach * size
+        way = np.where(at_border, np.where(up >= down, size, -size), way)
+        return np.clip(way, -down / reach, up / reach)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sparsity(Constraint):
@@ -224,7 +249,7 @@ class Sparsity(Constraint):
     def nearest(self, value: tf.Tensor) -> tf.Tensor:
         return value * tf.constant(self._mask.astype(float), value.dtype)
 
-    def inside(self, way: np.ndarray, value: np.ndarray) -> np.ndarray:
+    def inside(self, way: np.ndarray, value: np.ndarray, reach: float) -> np.ndarray:
         return way * self._mask
 
     @property

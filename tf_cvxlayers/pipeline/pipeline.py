@@ -13,15 +13,26 @@ import tensorflow as tf
 
 from tf_cvxlayers.engines.base import Engine
 from tf_cvxlayers.errors import Status
+from tf_cvxlayers.optimality.margin import distances, margin
+from tf_cvxlayers.optimality.matrices import sparse_matrices
 from tf_cvxlayers.optimality.residuals import Residuals
 from tf_cvxlayers.pipeline.batching import Batch, common_batch_shape, flattened
 from tf_cvxlayers.pipeline.problem_data import computed, problem_data
-from tf_cvxlayers.pipeline.recovery import recover
+from tf_cvxlayers.pipeline.recovery import recover, sizes
 from tf_cvxlayers.pipeline.reduction.plan import Reduction
 from tf_cvxlayers.pipeline.solve import solve_cone_program
-from tf_cvxlayers.pipeline.validation import Check, checked, checks_of, tolerance_of
+from tf_cvxlayers.pipeline.units import units_of
+from tf_cvxlayers.pipeline.validation import (
+    Check,
+    checked,
+    checks_of,
+    rounding_of,
+    tolerance_of,
+)
 from tf_cvxlayers.program.cone_program import (
+    ConeData,
     ConeProgram,
+    ConeSolution,
     ParameterSpec,
 )
 from tf_cvxlayers.runtime.differentiation import may_be_differentiated_twice
@@ -45,6 +56,48 @@ class Solved(NamedTuple):
     passed: tuple[tf.Tensor, ...]
 
 
+class Measured(NamedTuple):
+    """A batch, and what there is to know of how it changes, which a call leaves out.
+
+    Attributes:
+        solved: as a call returns it.
+        distances: float64 `[*batch, k]`, from each kink (`optimality.margin`); NaN for
+            elements without a solution.
+        margin: float64 `[*batch]`, the smallest of them.
+        rounding: float64 `[*batch, *shape]` for each variable: the size of what it is
+            computed from, at which a relative error of the solve is one of its own.
+    """
+
+    solved: Solved
+    distances: tf.Tensor
+    margin: tf.Tensor
+    rounding: tuple[tf.Tensor, ...]
+
+    @property
+    def status(self) -> tf.Tensor:
+        """Of each element, int32 `[*batch]`."""
+        return self.solved.status
+
+
+class _Found(NamedTuple):
+    """What the stages of a solve leave behind, for flat batches.
+
+    Attributes:
+        data: of the reduced program.
+        solution: of it, and `whole`, of the program before.
+        residual: `[B]` each.
+        passed: for each of the checks.
+        batch: the dimensions to restore.
+    """
+
+    data: ConeData
+    solution: ConeSolution
+    whole: ConeSolution
+    residual: Residuals
+    passed: tuple[tf.Tensor, ...]
+    batch: Batch
+
+
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Pipeline:
     """The stages for one program and one engine: parameters in, variables out.
@@ -61,7 +114,7 @@ class Pipeline:
     reduction: Reduction
     engine: Engine
     fed: int
-    _graphs: dict[Any, Callable[..., Solved]] = dataclasses.field(
+    _graphs: dict[Any, Callable[..., Any]] = dataclasses.field(
         default_factory=dict, init=False, repr=False
     )
 
@@ -81,8 +134,19 @@ class Pipeline:
             ParameterError: a value of another shape, or batch dimensions that do not
                 broadcast. Anything else is in the result.
         """
+        return self._at_once(self._stages, values)
+
+    def measured(self, values: list[tf.Tensor]) -> Measured:
+        """Solve a batch as a call does, and say how far it is from kinks.
+
+        With a graph of its own: what a call does not return, it does not compute.
+        """
+        return self._at_once(self._measured_stages, values)
+
+    def _at_once(self, stages: Callable[..., Any], values: list[tf.Tensor]) -> Any:
+        """What `stages` make of the values."""
         if not tf.executing_eagerly() or may_be_differentiated_twice(values):
-            return self._stages(*values)
+            return stages(*values)
         # The stages are hundreds of small ops; as a graph they run at once. A graph
         # serves all sizes of its batch dimensions but 1, which are shared values.
         common_batch_shape(self.program.parameters, [value.shape for value in values])
@@ -90,33 +154,77 @@ class Pipeline:
             tf.TensorSpec(_loosened(spec, value.shape), value.dtype)
             for spec, value in zip(self.program.parameters, values, strict=True)
         )
-        if signature not in self._graphs:
+        # What solves elements again is traced when a batch needs it, and not before.
+        result = self._graph(stages, signature, again=False)(*values)
+        if not result.status.numpy().any():
+            return result
+        return self._graph(stages, signature, again=True)(*values)
+
+    def _graph(
+        self, stages: Callable[..., Any], signature: tuple[Any, ...], again: bool
+    ) -> Callable[..., Any]:
+        key = stages.__name__, signature, again
+        if key not in self._graphs:
             # A concrete function: a `tf.function` would warn of retracing where a
             # program has many layers, since all share the code of this method.
-            self._graphs[signature] = tf.function(
-                self._stages, input_signature=signature, autograph=False
+            self._graphs[key] = tf.function(
+                functools.partial(stages, again=again),
+                input_signature=signature,
+                autograph=False,
             ).get_concrete_function()
-        return self._graphs[signature](*values)
+        return self._graphs[key]
 
-    def _stages(self, *values: tf.Tensor) -> Solved:
+    def _stages(self, *values: tf.Tensor, again: bool = True) -> Solved:
+        return self._outcome(self._found(values, again))
+
+    def _measured_stages(self, *values: tf.Tensor, again: bool = True) -> Measured:
+        found = self._found(values, again)
+        outcome, batch = self._outcome(found), found.batch
+        solution, solved = found.solution, found.solution.status <= Status.INACCURATE
+        structure = self.reduction.structure
+        matrices = sparse_matrices(structure, found.data)
+        away = distances(structure.cones, matrices, *solution[:3])
+        units = units_of(structure, found.data)
+        x, y = (
+            tf.abs(part) + tf.reduce_max(unit, axis=1, keepdims=True)
+            for part, unit in ((found.whole.x, units.x), (found.whole.y, units.y))
+        )
+        rounding = sizes(self.program, x, y, recover(self.program, found.whole))
+        away, least = (_or_nan(value, solved) for value in (away, margin(away)))
+        restored = tf.nest.map_structure(batch.restored, (away, least, rounding))
+        return Measured(outcome, *tf.nest.map_structure(tf.stop_gradient, restored))
+
+    def _found(self, values: Sequence[tf.Tensor], again: bool) -> "_Found":
         structure = self.reduction.structure
         parameters, passed, batch = self._flat(values)
         stages = self.reduction.apply(problem_data(self.program, parameters))
         data = computed(stages[-1])
-        solution, residual = solve_cone_program(self.engine, structure, data)
+        solution, residual = solve_cone_program(
+            self.engine,
+            structure,
+            data,
+            max(map(rounding_of, (value.dtype for value in values)), default=0.0),
+            again,
+        )
         valid = functools.reduce(tf.logical_and, passed, tf.ones([1], tf.bool))
         solution = solution._replace(
             status=tf.where(valid, solution.status, Status.NUMERICAL_ERROR),
             iterations=tf.where(valid, solution.iterations, 0),
         )
+        residual = Residuals(*(_or_nan(value, valid) for value in residual))
+        whole = self.reduction.expand(stages, solution)
+        return _Found(data, solution, whole, residual, tuple(passed), batch)
+
+    def _outcome(self, found: "_Found") -> Solved:
+        batch, solution = found.batch, found.solution
         solved = solution.status <= Status.INACCURATE
-        variables = recover(self.program, self.reduction.expand(stages, solution))
+        variables = recover(self.program, found.whole)
         return Solved(
             tuple(batch.restored(_or_nan(value, solved)) for value in variables),
             batch.restored(solution.status),
             batch.restored(solution.iterations),
-            Residuals(*(batch.restored(_or_nan(value, valid)) for value in residual)),
-            tuple(passed),
+            Residuals(*map(batch.restored, found.residual)),
+            found.passed,
         )
 
     def _flat(

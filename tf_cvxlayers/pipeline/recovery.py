@@ -1,5 +1,8 @@
 """Solutions of the cone program back to the user's variables, in TensorFlow ops."""
 
+import dataclasses
+
+import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.linalg.sparse import apply_map, evenly
@@ -15,3 +18,22 @@ def recover(program: ConeProgram, solution: ConeSolution) -> tuple[tf.Tensor, ..
             flat = evenly(tf.exp, flat)
         values.append(tf.reshape(flat, [-1, *variable.shape]))
     return tuple(values)
+
+
+def sizes(
+    program: ConeProgram, x: tf.Tensor, y: tf.Tensor, values: tuple[tf.Tensor, ...]
+) -> tuple[tf.Tensor, ...]:
+    """What rounding in the program's variables is relative to, `[B, *shape]` each.
+
+    Args:
+        program: the cone program.
+        x, y: what it is relative to in the solution, `[B, n]` and `[B, m]`.
+        values: of the variables, as `recover` gives them.
+    """
+    found = []
+    for variable, value in zip(program.variables, values, strict=True):
+        recovery = variable.recovery
+        absolute = dataclasses.replace(recovery, values=np.abs(recovery.values))
+        size = tf.reshape(apply_map(absolute, [x, y]), tf.shape(value))
+        found.append(size * value if variable.exponential else size)
+    return tuple(found)

@@ -2,15 +2,18 @@
 
 Solvers stop by residuals relative to `1 + size`, which are absolute where all numbers
 are small: a program in units of 1e-8 would be solved to one digit, and called solved.
-For any positive `beta` and `gamma`, with
+And what is small beside another number is lost in a factorization. For any positive
+`d [n]` and `e [m]`, with one `e` for each curved cone, and positive `beta`, `gamma`,
 
-    x = beta x',  s = beta s',  y = gamma y',
+    x = beta d x',   s = beta s' / e,   y = gamma e y',
 
 `(x, y, s)` solves `(P, q, A, b)` if and only if `(x', y', s')` solves
-`(beta/gamma P, q/gamma, A, b/beta)`, since cones are cones. Here `beta` brings one
-into the range of the nonzero entries of `b`, and `gamma` into that of the objective;
-both are powers of two, so that programs of ordinary size are left as they are, to the
-last bit, and others lose nothing to rounding.
+
+    P' = (beta / gamma) d P d,   q' = d q / gamma,   A' = e A d,   b' = e b / beta,
+
+since cones are cones. `d` and `e` come from `equilibration`. Then `beta` brings
+one into the range of the nonzero entries of `b`, and `gamma` into that of the
+objective. All are powers of two, so that nothing is lost to rounding.
 """
 
 from typing import NamedTuple
@@ -18,70 +21,97 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_cvxlayers.linalg.batch_axis import summed_like
-from tf_cvxlayers.program.cone_program import ConeData, ConeSolution
+from tf_cvxlayers.linalg.powers_of_two import power_of_two
+from tf_cvxlayers.linalg.sparse import take
+from tf_cvxlayers.pipeline.equilibration import Equilibrated, as_they_need
+from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
 
 
 class Units(NamedTuple):
-    """The units: float64 `beta` and `gamma`, `[1 or B, 1]`."""
+    """The units of variables, slacks and duals, float64.
 
-    beta: tf.Tensor
-    gamma: tf.Tensor
+    Attributes:
+        x: `beta d`, `[1 or B, n]`.
+        y, s: `gamma e` and `beta / e`, `[1 or B, m]`.
+        P, A: what entries are multiplied by, `[1 or B, entries]`.
+        q, b: likewise, `d / gamma` and `e / beta`.
+    """
+
+    x: tf.Tensor
+    y: tf.Tensor
+    s: tf.Tensor
+    P: tf.Tensor
+    q: tf.Tensor
+    A: tf.Tensor
+    b: tf.Tensor
 
     def data(self, data: ConeData) -> ConeData:
         """Data in the original units, in these."""
         return ConeData(
-            P=data.P * (self.beta / self.gamma),
-            q=data.q / self.gamma,
-            A=data.A,
-            b=data.b / self.beta,
+            data.P * self.P, data.q * self.q, data.A * self.A, data.b * self.b
         )
 
     def original(self, solution: ConeSolution) -> ConeSolution:
         """A solution in these units, in the original ones."""
-        return solution.at(
-            solution.x * self.beta, solution.y * self.gamma, solution.s * self.beta
-        )
+        x, y, s = solution[:3]
+        return solution.at(x * self.x, y * self.y, s * self.s)
 
     def inside(self, solution: ConeSolution) -> ConeSolution:
         """A solution in the original units, in these."""
-        return solution.at(
-            solution.x / self.beta, solution.y / self.gamma, solution.s / self.beta
-        )
+        x, y, s = solution[:3]
+        return solution.at(x / self.x, y / self.y, s / self.s)
 
     def cotangent(
         self, cotangent: tuple[tf.Tensor, tf.Tensor, tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """A gradient with respect to the original solution, in these units."""
         gx, gy, gs = cotangent
-        return gx * self.beta, gy * self.gamma, gs * self.beta
+        return gx * self.x, gy * self.y, gs * self.s
 
     def gradient(self, gradient: ConeData, data: ConeData) -> ConeData:
         """A gradient with respect to the data in these units, in the original ones."""
-        scaled = ConeData(
-            P=gradient.P * (self.beta / self.gamma),
-            q=gradient.q / self.gamma,
-            A=gradient.A,
-            b=gradient.b / self.beta,
-        )
         # What is shared by the batch in the original units need not be in these.
-        return ConeData(*map(summed_like, scaled, data))
+        return ConeData(*map(summed_like, self.data(gradient), data))
 
 
-def units_of(data: ConeData) -> Units:
-    """The units in which the numbers of a batch are near one."""
-    P, q, b = _range(data.P), _range(data.q), _range(data.b)
-    # Without offsets, the size of x is that at which the objective's terms balance.
-    balance = tf.where(
-        (P.largest > 0) & (q.largest > 0),
-        q.largest / P.largest,
-        tf.ones_like(P.largest),
-    )
-    beta = _power_of_two(tf.where(b.largest > 0, b.unit(), balance))
+def units_of(
+    structure: ConeStructure,
+    data: ConeData,
+    equilibrated: Equilibrated = as_they_need,
+    zoom: tf.Tensor | float = 1.0,
+) -> Units:
+    """The units in which the numbers of a batch are near one.
+
+    Args:
+        structure, data: the program.
+        equilibrated: how `d` and `e` are found.
+        zoom: how much smaller the unit of `x` and `s` is to be, a power of two.
+    """
+    d, e = equilibrated(structure, data)
+    on_P = take(d, structure.P.rows) * take(d, structure.P.columns)
+    on_A = take(e, structure.A.rows) * take(d, structure.A.columns)
+    P, q, b = _range(data.P * on_P), _range(data.q * d), _range(data.b * e)
+    # Without offsets, or where all are far away, the size of x is that at which the
+    # objective's terms balance.
+    both = (P.largest > 0) & (q.largest > 0)
+    balance = tf.where(both, q.largest / P.largest, tf.ones_like(P.largest))
+    far = both & (b.smallest > 1.0)
+    offset = tf.where(far, tf.minimum(b.smallest, tf.maximum(balance, 1.0)), b.unit())
+    beta = zoom * power_of_two(tf.where(b.largest > 0, offset, balance))
     objective = _Range(
         tf.minimum(q.smallest, beta * P.smallest),
         tf.maximum(q.largest, beta * P.largest),
     )
-    return Units(beta, _power_of_two(objective.unit()))
+    gamma = power_of_two(objective.unit())
+    return Units(
+        x=beta * d,
+        y=gamma * e,
+        s=beta / e,
+        P=on_P * (beta / gamma),
+        q=d / gamma,
+        A=on_A,
+        b=e / beta,
+    )
 
 
 class _Range(NamedTuple):
@@ -105,10 +135,3 @@ def _range(values: tf.Tensor) -> _Range:
         tf.reduce_min(tf.where(size > 0, size, infinity), axis=1, keepdims=True),
         tf.reduce_max(size, axis=1, keepdims=True),
     )
-
-
-def _power_of_two(value: tf.Tensor) -> tf.Tensor:
-    """The nearest power of two; one for what has none."""
-    exponent = tf.round(tf.math.log(value) / tf.math.log(tf.constant(2.0, value.dtype)))
-    two = tf.pow(tf.constant(2.0, value.dtype), exponent)
-    return tf.where(tf.math.is_finite(two) & (two > 0), two, tf.ones_like(two))

@@ -31,6 +31,16 @@ def tolerance_of(dtype: tf.DType) -> float:
     return _TOLERANCES.get(dtype, 1e-2)
 
 
+# What rounding to this dtype leaves of numbers that agreed, relative to their size: a
+# few hundred units in the last place, since data are sums.
+_ROUNDINGS = {tf.float64: 1e-10, tf.float32: 1e-6}
+
+
+def rounding_of(dtype: tf.DType) -> float:
+    """How exactly right-hand sides that agree do so in this dtype."""
+    return _ROUNDINGS.get(dtype, 1e-2)
+
+
 class Check(NamedTuple):
     """What must hold for the values of a parameter, in words, and what is so if not."""
 

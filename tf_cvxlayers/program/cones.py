@@ -184,6 +184,19 @@ class ConeDims:
         dims = dataclasses.replace(self, **lists)
         return dims, np.concatenate([np.zeros(0, int), *rows])
 
+    def row_in_words(self, row: int) -> str:
+        """Where a row is: its place in a flat cone, or the number of its curved cone
+        among those of the same kind. Both are counted from zero."""
+        start, numbers = 0, dict.fromkeys(KINDS, 0)
+        for kind, rows, _ in self.blocks:
+            if row < start + rows:
+                if KINDS[kind].is_flat:
+                    return f"row {row - start} of the {kind} cone"
+                return f"cone {numbers[kind]} of kind '{kind}'"
+            start += rows
+            numbers[kind] += 1
+        raise ValueError(f"Expected a row below {start}. Received: row={row}.")
+
     def describe(self) -> str:
         """The cones in words."""
         words = [

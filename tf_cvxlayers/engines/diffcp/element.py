@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from tf_cvxlayers.engines.diffcp.solvers import (
     in_our_order,
     in_words_of_diffcp,
+    is_certificate,
     row_repair,
     status_of,
 )
@@ -84,6 +85,10 @@ class ElementSolver:
             # ECOS reports its verdict as the text of an exception.
             return Outcome(_without_point(status_of(str(error), False)), 0, None)
         status = status_of(words, count >= self.limit)
+        if is_certificate(status):
+            # SCS fills what is no part of a certificate with NaN.
+            x, y, s = (np.nan_to_num(part, nan=0.0) for part in point)
+            point = x, y, s
         if not _are_finite(*point):
             return Outcome(_without_point(status), count, None)
         return Outcome(status, count, point)
@@ -107,8 +112,9 @@ class ElementSolver:
         )
         point = result["x"], result["y"], result["s"]
         if self._rows_come_back_permuted:
-            slack = b - _filled(self._A, A) @ result["x"]
-            point = in_our_order(result, slack, self._repair)
+            status = status_of(result["info"]["status"], False)
+            certificate = _filled(self._A, A), b, status
+            point = in_our_order(result, *certificate, self._repair)
         return _Result(result["info"]["status"], result["info"]["iter"], point)
 
     @functools.cached_property

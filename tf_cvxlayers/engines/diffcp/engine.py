@@ -23,7 +23,7 @@ from tf_cvxlayers.linalg.batch_axis import batch_size
 from tf_cvxlayers.linalg.patterns import Pattern
 from tf_cvxlayers.optimality.adjoint import data_gradient, direct_adjoint
 from tf_cvxlayers.optimality.matrices import dense_matrices, fits_dense, sparse_matrices
-from tf_cvxlayers.optimality.refinement import Direction, dense_direction, refined
+from tf_cvxlayers.optimality.refinement import Newton, dense_newton, refined
 from tf_cvxlayers.optimality.sparse_kkt import Method, sparse_solve
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
 from tf_cvxlayers.program.cones import ConeDims
@@ -140,7 +140,12 @@ class Diffcp(Engine):
         }
         return ElementSolver(structure, solver.method, limit, options)
 
-    def solve(self, structure: ConeStructure, data: ConeData) -> ConeSolution:
+    def solve(
+        self,
+        structure: ConeStructure,
+        data: ConeData,
+        thoroughly: tf.Tensor | bool = False,
+    ) -> ConeSolution:
         settings = json.dumps(self.get_config()).encode()
         batch = batch_size(data)
         outputs = callback.call(
@@ -156,30 +161,37 @@ class Diffcp(Engine):
                 (batch,),
             ],
         )
-        solution, dims = ConeSolution(*outputs), structure.cones
+        solution = ConeSolution(*outputs)
         if fits_dense(structure):
-            point = in_chunks(
-                lambda *tensors: _refined(structure, tensors[:4], tensors[4:]),
+            *point, settled = in_chunks(
+                lambda *tensors: _refined(
+                    structure, tensors[:4], tensors[4:], thoroughly
+                ),
                 [*data, *solution[:3]],
-                [tf.TensorSpec([part.shape[1]], tf.float64) for part in solution[:3]],
+                [tf.TensorSpec([part.shape[1]], tf.float64) for part in solution[:3]]
+                + [tf.TensorSpec([], tf.bool)],
                 structure.P.size + structure.A.size,
             )
-            return solution.at(*point)
+            return _judged(solution, solution.at(*point), settled)
         sparse = sparse_matrices(structure, data)
-        direction = self._sparse_direction(structure, data)
-        return refined(dims, sparse, solution, direction)[0]
+        newton = self._sparse_newton(structure, data)
+        found = refined(structure.cones, sparse, solution, newton, thoroughly)
+        return _judged(solution, *found)
 
-    def _sparse_direction(self, structure: ConeStructure, data: ConeData) -> Direction:
-        """The Newton direction by sparse factorization."""
+    def _sparse_newton(self, structure: ConeStructure, data: ConeData) -> Newton:
+        """Newton's steps by sparse factorization."""
 
-        def direction(pair, F):
-            right = -F[0], tf.zeros_like(F[1]), -F[1]
-            matrices = data.P, -data.A
-            return sparse_solve(
-                structure, matrices, pair, right, Method.FACTOR, self.threads
-            )
+        def at(pair):
+            def steps(F, _refinements):
+                right = -F[0], tf.zeros_like(F[1]), -F[1]
+                matrices = data.P, -data.A
+                return sparse_solve(
+                    structure, matrices, pair, right, Method.FACTOR, self.threads
+                )
 
-        return direction
+            return steps
+
+        return at
 
     def adjoint(
         self,
@@ -203,12 +215,33 @@ class Diffcp(Engine):
         return data_gradient(structure, data, solution, cotangent, r)
 
 
-def _refined(structure: ConeStructure, data, point) -> tuple[tf.Tensor, ...]:
-    """`(x, y, s)`, refined with dense matrices."""
+def _refined(
+    structure: ConeStructure, data, point, thoroughly
+) -> tuple[tf.Tensor, ...]:
+    """`(x, y, s)`, refined with dense matrices, and whether it is settled."""
     dims, dense = structure.cones, dense_matrices(structure, ConeData(*data))
     x, y, s = point
     start = ConeSolution(x, y, s, None, None)
-    return refined(dims, dense, start, dense_direction(dims, dense))[0][:3]
+    newton = dense_newton(dims, dense, thoroughly)
+    solution, settled = refined(dims, dense, start, newton, thoroughly)
+    return *solution[:3], settled
+
+
+def _judged(
+    claimed: ConeSolution, solution: ConeSolution, settled: tf.Tensor
+) -> ConeSolution:
+    """The refined solution, or the certificate that a solver claims to have."""
+    infeasible = (claimed.status == Status.PRIMAL_INFEASIBLE) | (
+        claimed.status == Status.DUAL_INFEASIBLE
+    )
+    certified = (infeasible & tf.logical_not(settled))[:, None]
+    pairs = zip(claimed[:3], solution[:3], strict=True)
+    status = tf.where(
+        claimed.status == Status.SOLVED, Status.INACCURATE, claimed.status
+    )
+    return claimed.at(*(tf.where(certified, *pair) for pair in pairs))._replace(
+        status=tf.where(settled, Status.SOLVED, status)
+    )
 
 
 @functools.lru_cache(maxsize=256)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 
 from tf_cvxlayers.errors import Status
 from tf_cvxlayers.program import cones
@@ -91,6 +92,11 @@ def status_of(words: str, at_limit: bool) -> Status:
     return Status.ITERATION_LIMIT if at_limit else Status.NUMERICAL_ERROR
 
 
+def is_certificate(status: Status) -> bool:
+    """Whether what a solver returns with it is a certificate, and no solution."""
+    return status in (Status.PRIMAL_INFEASIBLE, Status.DUAL_INFEASIBLE)
+
+
 def in_words_of_diffcp(dims: ConeDims) -> dict[str, Any]:
     """The cones as the dictionary that diffcp takes."""
     sizes = vars(dims)
@@ -128,14 +134,25 @@ def row_repair(dims: ConeDims) -> np.ndarray:
 
 
 def in_our_order(
-    result: dict[str, Any], slack: np.ndarray, repair: np.ndarray
+    result: dict[str, Any],
+    A: sp.csc_matrix,
+    b: np.ndarray,
+    status: Status,
+    repair: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`x, y, s`, with the rows of PSD cones as they were given.
 
-    Whether they are shows in `s`, which is `slack = b - A x`: so a diffcp that has
-    mended this is not mended twice.
+    Whether they are shows in `s`, which is `b - A x`, or `-A x` along a ray; and in `y`
+    where it separates, so that `A'y = 0`. So a diffcp that has mended this is not
+    mended twice.
     """
     x, y, s = result["x"], result["y"], result["s"]
-    if np.linalg.norm(slack - s[repair]) < np.linalg.norm(slack - s):
+    if status == Status.PRIMAL_INFEASIBLE:
+        misses = [np.linalg.norm(A.T @ part) for part in (y, y[repair])]
+    else:
+        offset = 0.0 if status == Status.DUAL_INFEASIBLE else b
+        slack = offset - A @ x
+        misses = [np.linalg.norm(slack - part) for part in (s, s[repair])]
+    if misses[1] < misses[0]:
         return x, y[repair], s[repair]
     return x, y, s

@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from tf_cvxlayers.engines.base import Engine
 from tf_cvxlayers.engines.interior_point.cones.table import SYMMETRIC_CONES
-from tf_cvxlayers.engines.interior_point.equilibration import equilibrated
 from tf_cvxlayers.engines.interior_point.null_space import solve_in_null_space
 from tf_cvxlayers.engines.interior_point.phases import solved_in_phases
 from tf_cvxlayers.linalg.dense_rows import DenseRows
@@ -66,22 +65,28 @@ class InteriorPoint(Engine):
     def objection(self, structure: ConeStructure) -> str | None:
         return None if fits_dense(structure) else "large and sparse"
 
-    def solve(self, structure: ConeStructure, data: ConeData) -> ConeSolution:
+    def solve(
+        self,
+        structure: ConeStructure,
+        data: ConeData,
+        thoroughly: tf.Tensor | bool = False,
+    ) -> ConeSolution:
         n, m = structure.n, structure.m
         widths = [tf.TensorSpec([size], tf.float64) for size in (n, m, m)]
         number = tf.TensorSpec([], tf.int32)
         found = in_chunks(
-            lambda *data: self._solve_chunk(structure, ConeData(*data)),
+            lambda *data: self._solve_chunk(structure, ConeData(*data), thoroughly),
             data,
             [*widths, number, number],
             structure.P.size + structure.A.size,
         )
         return ConeSolution(*found)
 
-    def _solve_chunk(self, structure: ConeStructure, data: ConeData) -> ConeSolution:
+    def _solve_chunk(
+        self, structure: ConeStructure, data: ConeData, thoroughly: tf.Tensor | bool
+    ) -> ConeSolution:
         # A diagonal objective may stay the diagonal that it is.
         matrices = dense_matrices(structure, data, structure.P.is_diagonal)
-        matrices, (d, e) = equilibrated(structure.cones, matrices)
         dims, order = structure.cones.with_equal_cones_together()
         in_order = np.array_equal(order, np.arange(order.size))
         if not in_order:
@@ -89,7 +94,9 @@ class InteriorPoint(Engine):
         rest = dataclasses.replace(dims, zero=0)
 
         def solver(matrices: Matrices) -> tuple[tf.Tensor, ...]:
-            return solved_in_phases(rest, matrices, self.tolerance, self.max_iterations)
+            return solved_in_phases(
+                rest, matrices, thoroughly, self.tolerance, self.max_iterations
+            )
 
         if dims.zero:
             x, y, s, *verdict = solve_in_null_space(matrices, dims, solver)
@@ -98,7 +105,7 @@ class InteriorPoint(Engine):
         if not in_order:
             back = np.argsort(order)
             y, s = tf.gather(y, back, axis=1), tf.gather(s, back, axis=1)
-        return ConeSolution(d * x, e * y, s / e, *verdict)
+        return ConeSolution(x, y, s, *verdict)
 
     def adjoint(
         self,

@@ -135,16 +135,24 @@ class _Divided(NamedTuple):
             tf.reduce_max(tf.abs(self.b), axis=1), tf.reduce_max(tf.abs(x0), axis=1)
         )
         w, z, s, status, iterations = solver(self._reduced(x0, size, space))
-        x = x0 + space.step(w)
-        gradient = total(self.P.times(x), self.q, self.G.transposed(z))
-        y = inverse.multipliers(-gradient)
+        # Of certificates neither the offset nor the objective is a part.
+        recedes = (status == Status.DUAL_INFEASIBLE)[:, None]
+        separates = (status == Status.PRIMAL_INFEASIBLE)[:, None]
+        step = space.step(w)
+        x = tf.where(recedes, step, x0 + step)
+        Gz = self.G.transposed(z)
+        gradient = total(self.P.times(x), self.q, Gz)
+        y = inverse.multipliers(-tf.where(separates, Gz, gradient))
         miss = tf.reduce_max(tf.abs(offset), axis=1)
-        contradict = miss > _CONTRADICTION * (1.0 + size)
+        contradict = (miss > _CONTRADICTION * (1.0 + size))[:, None]
+        # What is left of least squares is orthogonal to all columns.
+        y = tf.where(contradict, offset / tf.maximum(miss, 1e-300)[:, None], y)
+        z = tf.where(contradict, tf.zeros_like(z), z)
         return (
             x,
             tf.concat([y, z], axis=1),
             tf.concat([tf.zeros_like(y), s], axis=1),
-            tf.where(contradict, Status.PRIMAL_INFEASIBLE, status),
+            tf.where(contradict[:, 0], Status.PRIMAL_INFEASIBLE, status),
             iterations,
         )
 

@@ -16,23 +16,24 @@ from tf_cvxlayers.engines.interior_point.loop import State, iterated, started
 from tf_cvxlayers.engines.interior_point.newton_system import Refinement
 from tf_cvxlayers.engines.interior_point.verdicts import Verdict
 from tf_cvxlayers.errors import Status
+from tf_cvxlayers.linalg.vectors import largest
 from tf_cvxlayers.optimality.matrices import Matrices
-from tf_cvxlayers.optimality.refinement import dense_direction, refined
+from tf_cvxlayers.optimality.refinement import dense_newton, refined
 from tf_cvxlayers.program.cone_program import ConeSolution
 from tf_cvxlayers.program.cones import ConeDims
 
 # The accuracy of the iterates from which Newton's method takes over.
 _HANDOVERS = 1e-3, 1e-6
-_CONVERGED = 1e-12
 
-# By what the iteration ends with. No element waits in the last phase.
+# By what the iteration ends with where Newton's method does not settle. No element
+# waits in the last phase.
 _STATUS = {
     Verdict.RUNNING: Status.ITERATION_LIMIT,
     Verdict.WAITING: Status.ITERATION_LIMIT,
     Verdict.LOST: Status.NUMERICAL_ERROR,
     Verdict.DUAL_INFEASIBLE: Status.DUAL_INFEASIBLE,
     Verdict.PRIMAL_INFEASIBLE: Status.PRIMAL_INFEASIBLE,
-    Verdict.SOLVED: Status.SOLVED,
+    Verdict.SOLVED: Status.INACCURATE,
     Verdict.STUCK: Status.NUMERICAL_ERROR,
 }
 
@@ -44,18 +45,21 @@ class _Progress(NamedTuple):
         state: of the iteration.
         found: the solutions so far; `status` and `iterations` are `[B, 1]` here.
         done: bool `[B, 1]`, which elements need no further phase.
+        settled: bool `[B, 1]`, which of them are solutions.
     """
 
     state: State
     found: ConeSolution
     done: tf.Tensor
+    settled: tf.Tensor
 
     @classmethod
     def before(cls, state: State) -> "_Progress":
         """The progress before the first phase."""
         none = state.verdict[:, 0]
-        found = ConeSolution(*_divided(state.point), none, none)
-        return cls(state, found, tf.zeros_like(none, tf.bool))
+        no = tf.zeros_like(none, tf.bool)
+        found = ConeSolution(*_divided(state.point, no), none, none)
+        return cls(state, found, no, no)
 
     def restarted(self) -> State:
         """The state from which elements that are not done go on."""
@@ -63,32 +67,44 @@ class _Progress(NamedTuple):
         return self.state._replace(verdict=self.state.verdict * finished)
 
     def after(
-        self, state: State, point: ConeSolution, residual: tf.Tensor
+        self, state: State, point: ConeSolution, settled: tf.Tensor
     ) -> "_Progress":
-        """The progress after a phase that came to this point, `residual [B]`."""
-        verdict = point.status
-        certified = (verdict == Verdict.DUAL_INFEASIBLE) | (
-            verdict == Verdict.PRIMAL_INFEASIBLE
+        """The progress after a phase that came to this point, which is settled or not:
+        bool `[B]`."""
+        settled = settled[:, None]
+        certified = _is_certified(point.status) & tf.logical_not(settled)
+        certificate = _divided(state.point, certified)
+        new = point.at(
+            *(
+                tf.where(certified, *pair)
+                for pair in zip(certificate, point[:3], strict=True)
+            )
         )
-        converged = tf.where(residual[:, None] <= _CONVERGED, True, False)
-        pairs = zip(self.found, point, strict=True)
+        pairs = zip(self.found, new, strict=True)
         found = ConeSolution(*(tf.where(self.done, *pair) for pair in pairs))
-        return _Progress(state, found, self.done | certified | converged)
+        return _Progress(
+            state, found, self.done | certified | settled, self.settled | settled
+        )
 
 
 def solved_in_phases(
-    dims: ConeDims, matrices: Matrices, tolerance: float, max_iterations: int
+    dims: ConeDims,
+    matrices: Matrices,
+    thoroughly: tf.Tensor | bool,
+    tolerance: float,
+    max_iterations: int,
 ) -> ConeSolution:
     """The solutions of programs without equalities.
 
     Args:
         dims: their cones, equal ones next to each other.
         matrices: their data.
+        thoroughly: see `refinement`.
         tolerance: to which the last phase iterates.
         max_iterations: of all phases together, for each element.
     """
     cone, embedding = EmbeddingCone.of(dims), Embedding.of(matrices)
-    direction = dense_direction(dims, matrices)
+    newton = dense_newton(dims, matrices, thoroughly)
     tolerances = tf.constant([*_HANDOVERS, tolerance], tf.float64)
 
     def phase(k, progress):
@@ -101,9 +117,10 @@ def solved_in_phases(
             Refinement.of(k > 0),
         )
         verdict, iterations = state.verdict[:, 0], state.iterations[:, 0]
-        point = ConeSolution(*_divided(state.point), verdict, iterations)
-        point, residual = refined(dims, matrices, point, direction)
-        return k + 1, progress.after(state, point, residual)
+        none = tf.zeros_like(verdict, tf.bool)
+        point = ConeSolution(*_divided(state.point, none), verdict, iterations)
+        found = refined(dims, matrices, point, newton, thoroughly)
+        return k + 1, progress.after(state, *found)
 
     _, progress = tf.while_loop(
         lambda _, progress: ~tf.reduce_all(progress.done),
@@ -113,11 +130,20 @@ def solved_in_phases(
     )
     found = progress.found
     status = tf.gather([_STATUS[verdict] for verdict in Verdict], found.status[:, 0])
+    status = tf.where(progress.settled[:, 0], Status.SOLVED, status)
     return found._replace(status=status, iterations=found.iterations[:, 0])
 
 
-def _divided(point: Iterate) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """`(x, z, s) / tau`, vectors `[B, size]`."""
-    tau = point.tau[:, :, 0]
-    x, z, s = (part[:, 0] for part in point)
-    return x / tau, z[:, 1:] / tau, s[:, 1:] / tau
+def _is_certified(verdict: tf.Tensor) -> tf.Tensor:
+    dual = verdict == Verdict.DUAL_INFEASIBLE
+    return dual | (verdict == Verdict.PRIMAL_INFEASIBLE)
+
+
+def _divided(
+    point: Iterate, certified: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """`(x, z, s) / tau`, vectors `[B, size]`; and for certificates, bool `[B, 1]`,
+    divided by their size, since `tau` vanishes there."""
+    x, z, s = point.x[:, 0], point.z[:, 0, 1:], point.s[:, 0, 1:]
+    size = tf.where(certified, largest(x, z)[:, None], point.tau[:, :, 0])
+    return x / size, z / size, s / size

@@ -4,10 +4,11 @@ Its surface is that of `g(x, y, z) = y log(z / y) - x`, which is concave; its fl
 is `{x <= 0, y = 0, z >= 0}`.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.linalg.sparse import evenly
-from tf_cvxlayers.optimality.cones.smooth import SmoothCone, matrix
+from tf_cvxlayers.optimality.cones.smooth import ROUNDING, SmoothCone, matrix
 
 
 class Exponential(SmoothCone):
@@ -25,5 +26,16 @@ class Exponential(SmoothCone):
         ]
         return gradient, matrix(rows)
 
+    def from_dual(self) -> np.ndarray:
+        # (u, v, w) is in the dual cone when -u exp(v / u) <= e w and u < 0.
+        return np.array([[1.0, -1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+
     def last_on_surface(self, s: tf.Tensor) -> tf.Tensor:
         return s[:, 1] * evenly(tf.exp, s[:, 0] / s[:, 1])
+
+    def contains(self, s: tf.Tensor) -> tf.Tensor:
+        x, y, z = s[:, 0], s[:, 1], s[:, 2]
+        little = ROUNDING * tf.reduce_max(tf.abs(s), axis=1)
+        above = self.last_on_surface(s) <= z + little
+        face = (y >= 0) & (y <= little) & (x <= little) & (z >= -little)
+        return ((y > 0) & above) | face

@@ -4,6 +4,7 @@ The dual of the zero cone is the whole space: `D = I`. For the orthant `d = [y >
 which says which inequalities are active.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.optimality.cones.protocol import ConeGeometry
@@ -29,9 +30,22 @@ class Zero(_AxisAligned):
     def spectrum(self, y: tf.Tensor, s: tf.Tensor) -> tuple[tf.Tensor, None]:
         return tf.ones_like(y), None
 
+    def distances(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
+        return tf.fill(tf.shape(y), tf.constant(np.inf, y.dtype))
+
+    def sides(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
+        return y[:, :0]
+
+    def lengths(self, dv: tf.Tensor) -> tf.Tensor:
+        return dv[:, :0]
+
 
 class Nonnegative(_AxisAligned):
     """`{s >= 0}`, of any number of rows."""
+
+    @property
+    def rows_are_apart(self) -> bool:
+        return True
 
     def pair(self, y: tf.Tensor, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         v = y - s
@@ -39,3 +53,9 @@ class Nonnegative(_AxisAligned):
 
     def spectrum(self, y: tf.Tensor, s: tf.Tensor) -> tuple[tf.Tensor, None]:
         return tf.cast(y > s, y.dtype), None
+
+    def sides(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
+        return y - s
+
+    def lengths(self, dv: tf.Tensor) -> tf.Tensor:
+        return tf.abs(dv)

@@ -6,10 +6,11 @@ faces are `{x = 0, z = 0}` and `{y = 0, z = 0}`.
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.linalg.sparse import evenly
-from tf_cvxlayers.optimality.cones.smooth import SmoothCone, matrix
+from tf_cvxlayers.optimality.cones.smooth import ROUNDING, SmoothCone, matrix
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +33,13 @@ class Power(SmoothCone):
         ]
         return gradient, matrix(rows)
 
+    def from_dual(self) -> np.ndarray:
+        # (u, v, w) is in the dual cone when (u / a, v / (1 - a), w) is in the cone.
+        return np.diag([1.0 / self.a, 1.0 / (1.0 - self.a), 1.0])
+
+    def on_sides(self, v: tf.Tensor) -> tf.Tensor:
+        return v[:, :2]
+
     def last_on_surface(self, s: tf.Tensor) -> tf.Tensor:
         return tf.sign(s[:, 2]) * self._product(s)
 
@@ -44,3 +52,9 @@ class Power(SmoothCone):
         """`x^a y^(1 - a)`, `[C]`."""
         x = evenly(lambda value: tf.pow(value, self.a), s[:, 0])
         return x * evenly(lambda value: tf.pow(value, 1.0 - self.a), s[:, 1])
+
+    def contains(self, s: tf.Tensor) -> tf.Tensor:
+        little = ROUNDING * tf.reduce_max(tf.abs(s), axis=1)
+        signs = tf.reduce_all(s[:, :2] >= -little[:, None], axis=1)
+        positive = tf.concat([tf.nn.relu(s[:, :2]), s[:, 2:]], axis=1)
+        return signs & (self._product(positive) + little >= tf.abs(s[:, 2]))

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tf_cvxlayers.linalg.powers_of_two import power_of_two
 from tf_cvxlayers.optimality.cones.protocol import ConeGeometry
 from tf_cvxlayers.optimality.cones.table import geometry_of
-from tf_cvxlayers.program.cones import ConeDims, Run
+from tf_cvxlayers.program.cones import KINDS, ConeDims, Run
 
 
 def complementary_pair(
@@ -26,6 +27,95 @@ def complementary_pair(
         return y, s
     ys, ss = zip(*pairs, strict=True)
     return tf.concat(ys, axis=1), tf.concat(ss, axis=1)
+
+
+class Sides(NamedTuple):
+    """On which side of each jump of `D` a pair is, and how far from it.
+
+    Attributes:
+        dims: the cones.
+        counts: how many jumps each cone of a run has.
+        distances: `[B, k]`, signed.
+    """
+
+    dims: ConeDims
+    counts: tuple[int, ...]
+    distances: tf.Tensor
+
+    @classmethod
+    def of(cls, dims: ConeDims, y: tf.Tensor, s: tf.Tensor) -> "Sides":
+        """Those of pairs `y, s [B, m]`."""
+        parts, counts = [y[:, :0]], []
+        for run in dims.runs:
+            own = [tf.reshape(part[:, run.span], [-1, run.rows]) for part in (y, s)]
+            each = geometry_of(run).sides(*own)
+            counts.append(each.shape[1])
+            if counts[-1]:
+                parts.append(tf.reshape(each, [-1, counts[-1] * run.number]))
+        return cls(dims, tuple(counts), tf.concat(parts, axis=1))
+
+    @property
+    def are_flat(self) -> np.ndarray:
+        """Which of the distances are of flat cones, bool `[k]`."""
+        flat = [
+            np.full(count * run.number, KINDS[run.kind].is_flat)
+            for run, count in zip(self.dims.runs, self.counts, strict=True)
+        ]
+        return np.concatenate([np.zeros(0, bool), *flat])
+
+    def lengths(self, dv: tf.Tensor) -> tf.Tensor:
+        """How far a change `dv [B, m]` of `y - s` may move each of them, `[B, k]`."""
+        parts = [dv[:, :0]]
+        for run, count in zip(self.dims.runs, self.counts, strict=True):
+            if not count:
+                continue
+            own = tf.reshape(dv[:, run.span], [-1, run.rows])
+            each = geometry_of(run).lengths(own) * tf.ones([1, count], dv.dtype)
+            parts.append(tf.reshape(each, [-1, count * run.number]))
+        return tf.concat(parts, axis=1)
+
+
+def largest_in_each(dims: ConeDims, part: tf.Tensor) -> tf.Tensor:
+    """For each row, the size of the largest in its cone, `[B, m]`: an inequality is a
+    cone of its own, and all equalities are one."""
+    parts = [part[:, :0]]
+    for run in dims.runs:
+        own = tf.abs(part[:, run.span])
+        if not geometry_of(run).rows_are_apart:
+            each = tf.reshape(own, [-1, run.number, run.rows])
+            top = tf.reduce_max(each, axis=2, keepdims=True)
+            own = tf.reshape(top + tf.zeros_like(each), [-1, run.size])
+        parts.append(own)
+    return tf.concat(parts, axis=1)
+
+
+def balance_of(dims: ConeDims, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor | None:
+    """For the rows of each curved cone a unit, a power of two, in which `y` and `s` are
+    of one size, `[B, m]`: in `y - s` neither is lost to rounding. None where all cones
+    are flat."""
+    if dims.is_polyhedral:
+        return None
+    curved = np.zeros(dims.size, bool)
+    for run in dims.runs:
+        curved[run.span] = not KINDS[run.kind].is_flat
+    y, s = (largest_in_each(dims, part) for part in (y, s))
+    both = curved & (y > 0) & (s > 0)
+    ratio = tf.where(both, y, 1.0) / tf.where(both, s, 1.0)
+    return power_of_two(tf.sqrt(ratio))
+
+
+def are_inside(dims: ConeDims, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor | None:
+    """Whether all of `y` and `s` lie in their cones, bool `[B]`; None where
+    `complementary_pair` makes that certain."""
+    parts = []
+    for run in dims.runs:
+        own = [tf.reshape(part[:, run.span], [-1, run.rows]) for part in (y, s)]
+        inside = geometry_of(run).are_inside(*own)
+        if inside is not None:
+            parts.append(tf.reshape(inside, [-1, run.number]))
+    if not parts:
+        return None
+    return tf.reduce_all(tf.concat(parts, axis=1), axis=1)
 
 
 class _Turn(NamedTuple):

@@ -30,6 +30,11 @@ class ConeGeometry(abc.ABC):
         """Whether `D` is diagonal in the coordinates that vectors come in, so that
         there is no basis to turn into."""
 
+    @property
+    def rows_are_apart(self) -> bool:
+        """Whether each row is a cone of its own."""
+        return False
+
     @abc.abstractmethod
     def pair(self, y: tf.Tensor, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The complementary pair next to a point: `y` in `K*`, `s` in `K`, `y's = 0`.
@@ -50,6 +55,30 @@ class ConeGeometry(abc.ABC):
 
         Where `D` does not exist, one of its limits takes its place.
         """
+
+    @abc.abstractmethod
+    def sides(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
+        """How far a complementary pair is from the places where `D` jumps, `[C, k]`.
+
+        The sign says on which side of each of them it is; `k` is zero where `D` is
+        constant, and the number of rows if `keeps_axes`.
+        """
+
+    def distances(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
+        """How far a complementary pair is from where `D` jumps, at least zero: for each
+        row, `[C, rows]`, if `keeps_axes`, otherwise for the cone, `[C, 1]`. Infinite
+        where `D` never does."""
+        away = tf.abs(self.sides(y, s))
+        return away if self.keeps_axes else tf.reduce_min(away, axis=1, keepdims=True)
+
+    def lengths(self, dv: tf.Tensor) -> tf.Tensor:
+        """How far a change of `v` may move it from its sides, `[C, 1 or k]`."""
+        return tf.norm(dv, axis=1, keepdims=True)
+
+    def are_inside(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor | None:
+        """Whether what `pair` made lies in the cones, bool `[C]`; None where that is
+        certain."""
+        return None
 
     @abc.abstractmethod
     def turned(self, basis: tf.Tensor, part: tf.Tensor, transpose: bool) -> tf.Tensor:

@@ -48,6 +48,9 @@ class Semidefinite(ConeGeometry):
         flat = tf.reshape(values, [-1, order * order])
         return tf.gather(flat, rows * order + columns, axis=1), Q
 
+    def sides(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
+        return eigenvalues(unpacked((y - s)[:, :, None], self.order)[:, 0])[0]
+
     def turned(self, basis: tf.Tensor, part: tf.Tensor, transpose: bool) -> tf.Tensor:
         matrices = unpacked(part, self.order)
         Q = basis[:, :, None]

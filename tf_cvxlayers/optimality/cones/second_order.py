@@ -65,6 +65,14 @@ class SecondOrder(ConeGeometry):
         w = w * tf.sqrt(2.0 / tf.reduce_sum(w * w, axis=1, keepdims=True))
         return tf.concat(values, axis=1), tf.concat([-sign, w], axis=1)
 
+    def sides(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
+        v = y - s
+        if self.keeps_axes:
+            return v
+        # The two boundaries at which an eigenvalue of v changes its sign.
+        t, size = v[:, :1], tf.norm(v[:, 1:], axis=1, keepdims=True)
+        return np.sqrt(0.5) * tf.concat([t + size, t - size], axis=1)
+
     def turned(self, basis: tf.Tensor, part: tf.Tensor, transpose: bool) -> tf.Tensor:
         sign, w = basis[:, :, :1, None], basis[:, :, 1:, None]
 

@@ -21,6 +21,7 @@ the dual cone gives `D = I`, and on a flat face `D` is that of the face.
 
 import abc
 
+import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.linalg.eigenvalues import eigenvalues
@@ -29,6 +30,9 @@ from tf_cvxlayers.optimality.cones.protocol import ConeGeometry
 # Of `y` and `s` one counts as zero when it is so much smaller than the other one: at a
 # strictly complementary solution the two are many orders of magnitude apart.
 _VANISHING = 1e-7
+
+# Relative to a vector, how far it may be outside of its cone by rounding.
+ROUNDING = 1e-12
 
 
 class SmoothCone(ConeGeometry):
@@ -48,6 +52,15 @@ class SmoothCone(ConeGeometry):
         There the projection is, to first order, that onto a product of half-lines.
         """
         return tf.cast(tf.abs(s) <= tf.abs(y), s.dtype)
+
+    @abc.abstractmethod
+    def from_dual(self) -> np.ndarray:
+        """The matrix `T [3, 3]` that takes the dual cone to the cone."""
+
+    def on_sides(self, v: tf.Tensor) -> tf.Tensor:
+        """The entries of `v [C, 3]` whose signs tell where it is next to a flat face:
+        `[C, 1 to 3]`."""
+        return v
 
     @property
     def keeps_axes(self) -> bool:
@@ -73,6 +86,30 @@ class SmoothCone(ConeGeometry):
     def spectrum(self, y: tf.Tensor, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         values, basis = eigenvalues(self._derivative(y, s))
         return tf.clip_by_value(values, 0.0, 1.0), basis
+
+    def sides(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
+        """The regions of `v` are `-K`, with `y = 0`; `K*`, with `s = 0`; that of the
+        smooth surface; and those of flat faces. The distance of `v` to `-K` is `|y|`,
+        and to `K*` it is `|s|` (Moreau); within them, it is that of `s`, or `y`, to the
+        surface."""
+        no_y, no_s = _vanishing(y, s)
+        gradient, _ = self.surface(s)
+        on_face = ~_is_finite(gradient) & ~no_y & ~no_s
+        T = tf.constant(self.from_dual(), y.dtype)
+        to_dual, _ = self.surface(tf.linalg.matvec(T, y))
+        to_dual = tf.linalg.matvec(T, to_dual, transpose_a=True)
+        from_K = tf.where(no_y, -_depth(gradient, s), tf.norm(y, axis=1))
+        from_dual = tf.where(no_s, -_depth(to_dual, y), tf.norm(s, axis=1))
+        faces = tf.where(on_face[:, None], self.on_sides(y - s), from_K[:, None])
+        return tf.concat([from_K[:, None], from_dual[:, None], faces], axis=1)
+
+    def are_inside(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
+        T = tf.constant(self.from_dual(), y.dtype)
+        return self.contains(s) & self.contains(tf.linalg.matvec(T, y))
+
+    @abc.abstractmethod
+    def contains(self, s: tf.Tensor) -> tf.Tensor:
+        """Whether `s [C, 3]` lies in the cone, but for rounding: bool `[C]`."""
 
     def turned(self, basis: tf.Tensor, part: tf.Tensor, transpose: bool) -> tf.Tensor:
         return tf.matmul(basis, part, transpose_a=transpose)
@@ -105,6 +142,18 @@ def _multiplier(gradient: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
     """The `mu [C]` for which `mu grad g` is closest to `y`."""
     size = tf.reduce_sum(gradient * gradient, axis=1)
     return tf.nn.relu(tf.reduce_sum(gradient * y, axis=1) / size)
+
+
+def _depth(gradient: tf.Tensor, point: tf.Tensor) -> tf.Tensor:
+    """How far a point of the cone is from its surface at least, `g / |grad g|`: exact
+    to first order, and zero where there is no gradient. `[C]`.
+
+    Since `g` is concave, the surface is no nearer than where the tangent of `g` is
+    zero. Since `g(t s) = t g(s)`, `g(s) = s'grad g(s)` (Euler).
+    """
+    value = tf.reduce_sum(gradient * point, axis=1)
+    depth = tf.nn.relu(value / tf.norm(gradient, axis=1))
+    return tf.where(tf.math.is_finite(depth), depth, tf.zeros_like(depth))
 
 
 def _vanishing(y: tf.Tensor, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

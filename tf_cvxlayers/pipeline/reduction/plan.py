@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from tf_cvxlayers.pipeline.reduction.elimination import Elimination
 from tf_cvxlayers.pipeline.reduction.empty_rows import EmptyRows, empty_rows
+from tf_cvxlayers.pipeline.reduction.infinite_rows import infinite_rows
 from tf_cvxlayers.program.cone_program import (
     ConeData,
     ConeProgram,
@@ -34,12 +35,14 @@ class Reduction:
 
     Attributes:
         structure: of the program after all of them.
+        rows: the number that each of its rows had before.
         eliminations: in the order in which they are applied.
         needs_x, needs_y: whether a variable, or a dual, that was eliminated is among
             what the program returns. What nobody wants is not computed.
     """
 
     structure: ConeStructure
+    rows: np.ndarray
     eliminations: tuple[Elimination | EmptyRows, ...]
     needs_x: bool
     needs_y: bool
@@ -66,13 +69,18 @@ def plan_reduction(program: ConeProgram) -> Reduction:
     """The plan for a program.
 
     Raises:
-        ProblemError: a constraint that holds for no value of variables and parameters.
+        ProblemError: a constraint that holds for no value of variables and parameters,
+            or a constant that is not finite.
     """
     structure = program.structure
+    infinite = infinite_rows(program)
     with tf.init_scope():
         # Values that are not constant are NaN, and make NaN of what depends on them.
         data = ConeData(*(tf.constant(_constants(m)) for m in program.maps))
         eliminations: list[Elimination | EmptyRows] = []
+        if infinite is not None:
+            eliminations.append(infinite)
+            data, structure = infinite.apply(data), infinite.after
         while (step := _next_elimination(structure, data.A[0].numpy())) is not None:
             eliminations.append(step)
             data, structure = step.apply(data), step.after
@@ -88,6 +96,7 @@ def plan_reduction(program: ConeProgram) -> Reduction:
     columns = np.concatenate(wanted) if wanted else np.zeros(0, int)
     return Reduction(
         structure=structure,
+        rows=kept_y,
         eliminations=tuple(eliminations),
         needs_x=not np.isin(columns[columns < n], kept_x).all(),
         needs_y=not np.isin(columns[columns >= n] - n, kept_y).all(),

@@ -1,0 +1,195 @@
+"""Right far from the origin, badly scaled and beside huge bounds.
+
+Translations and units change no derivative, so that the answer at the origin is the
+truth elsewhere; `tests/hard` has families with truth of their own.
+"""
+
+import cvxpy as cp
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.calls import outputs_and_gradients
+from tf_cvxlayers import CvxpyLayer, Status
+from tf_cvxlayers.engines import Diffcp, InteriorPoint
+
+each_engine = pytest.mark.parametrize(
+    "engine", [InteriorPoint(), Diffcp()], ids=["interior_point", "diffcp"]
+)
+
+
+def _layer(problem, parameters, variables, engine, dtype="float64"):
+    options = {"engine": engine, "on_failure": "nan", "dtype": dtype}
+    return CvxpyLayer(problem, parameters, variables, **options)
+
+
+def _assert_solved(layer, values):
+    result = layer.solve(*values)
+    np.testing.assert_array_equal(result.status, Status.SOLVED)
+    return result
+
+
+@each_engine
+def test_a_translation_changes_no_derivative(engine):
+    n, m, batch = 4, 5, 60
+    P = cp.Parameter((n, n), PSD=True, name="P")
+    q, G = cp.Parameter(n, name="q"), cp.Parameter((m, n), name="G")
+    h, x = cp.Parameter(m, name="h"), cp.Variable(n)
+    objective = 0.5 * cp.quad_form(x, P) + q @ x
+    layer = _layer(
+        cp.Problem(cp.Minimize(objective), [G @ x <= h]), [P, q, G, h], x, engine
+    )
+    rng = np.random.default_rng(1)
+    Q, _ = np.linalg.qr(rng.normal(size=(batch, n, n)))
+    P_value = Q * np.linspace(1.0, 0.1, n) @ Q.swapaxes(1, 2)
+    P_value = 0.5 * (P_value + P_value.swapaxes(1, 2))
+    q_value, G_value = 3 * rng.normal(size=(batch, n)), rng.normal(size=(batch, m, n))
+    h_value, way = rng.uniform(0.1, 1, size=(batch, m)), rng.normal(size=(batch, n))
+    expected = None
+    for distance in (0.0, 1e2, 1e4, 1e6):
+        z = distance * way
+        moved_q = q_value - np.einsum("kij,kj->ki", P_value, z)
+        moved_h = h_value + np.einsum("kij,kj->ki", G_value, z)
+        values = [P_value, moved_q, G_value, moved_h]
+        _assert_solved(layer, values)
+        y, (_, of_q, _, of_h) = outputs_and_gradients(layer, values)
+        found = y.numpy() - z, of_q.numpy(), of_h.numpy()
+        if expected is None:
+            expected = found
+        for part, truth in zip(found, expected, strict=True):
+            np.testing.assert_allclose(part, truth, rtol=1e-6, atol=1e-8)
+
+
+@each_engine
+@pytest.mark.parametrize("linear", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_tracking_far_from_the_origin(engine, linear):
+    T = 12
+    r, x = cp.Parameter(T, name="r"), cp.Variable(T)
+    objective = cp.sum_squares(x) + r @ x if linear else cp.sum_squares(x - r)
+    limits = [cp.abs(cp.diff(x)) <= 0.5]
+    layer = _layer(cp.Problem(cp.Minimize(objective), limits), r, x, engine)
+    walk = np.cumsum(np.random.default_rng(0).normal(size=(50, T)), axis=1)
+    expected = None
+    for shift in (0.0, 1e4, 1e6, 1e7):
+        values = [-2.0 * (walk + shift) if linear else walk + shift]
+        _assert_solved(layer, values)
+        y, (gradient,) = outputs_and_gradients(layer, values)
+        found = y.numpy() - shift, gradient.numpy()
+        expected = expected or found
+        for part, truth in zip(found, expected, strict=True):
+            np.testing.assert_allclose(part, truth, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.slow
+@each_engine
+def test_returns_in_natural_units_are_not_called_solved_in_error(engine):
+    """Two percent a day, squared: the same portfolio as in units 50 times smaller.
+
+    In natural units it is not solved to rounding, and not said to be.
+    """
+    n, m = 10, 30
+    z, c, lam = cp.Variable(n, nonneg=True), cp.Variable(), cp.Variable(nonneg=True)
+    eta, t = cp.Variable(), cp.Variable(m)
+    R, mu = cp.Parameter((m, n), name="R"), cp.Parameter(n, name="mu")
+    risk = cp.square(R @ z - c)
+    problem = cp.Problem(
+        cp.Minimize(eta + 0.1 * lam + cp.sum(t) / m - mu @ z),
+        [cp.sum(z) == 1, t >= -lam, t >= risk - eta, risk - eta <= lam],
+    )
+    layer = _layer(problem, [R, mu], z, engine)
+    rng = np.random.default_rng(0)
+    R_value, mu_value = 0.02 * rng.normal(size=(m, n)), 1e-4 * rng.normal(size=n)
+    found = []
+    for scale in (1.0, 50.0):
+        values = [R_value * scale, mu_value * scale**2]
+        if layer.solve(*values).status == Status.SOLVED:
+            y, (of_R, of_mu) = outputs_and_gradients(layer, values, batch_rank=0)
+            found.append((y, of_R * scale, of_mu * scale**2))
+    assert found
+    for one, other in zip(found[0], found[-1], strict=True):
+        size = np.abs(other).max()
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6 * size)
+
+
+@each_engine
+@pytest.mark.parametrize("direction", [(-1.0, 0.3), (-1.0, 3.0), (1.0, -1.0)])
+def test_a_projection_is_bounded_and_feasible(engine, direction):
+    p, x = cp.Parameter(2, name="p"), cp.Variable(2)
+    layer = _layer(
+        cp.Problem(cp.Minimize(cp.sum_squares(x - p)), [x <= 1]), p, x, engine
+    )
+    sizes = 10.0 ** np.arange(4, 11)
+    values = np.stack([direction[0] * sizes, direction[1] + 0.0 * sizes], axis=1)
+    if direction == (1.0, -1.0):
+        values[:, 1] = -sizes
+    found = _assert_solved(layer, [values]).variables.numpy()
+    np.testing.assert_allclose(found, np.minimum(values, 1.0), rtol=1e-12, atol=1e-9)
+
+
+@each_engine
+def test_a_box_is_feasible_wherever_it_is(engine):
+    p, x = cp.Parameter(2, name="p"), cp.Variable(2)
+    layer = _layer(cp.Problem(cp.Minimize(cp.sum_squares(x)), [x >= p]), p, x, engine)
+    sizes = 10.0 ** np.arange(4, 11)
+    values = np.stack([np.ones_like(sizes), sizes], axis=1)
+    found = _assert_solved(layer, [values]).variables.numpy()
+    np.testing.assert_allclose(found, values, rtol=1e-12)
+
+
+@each_engine
+def test_a_bound_that_is_far_away_is_not_there(engine):
+    p, u, x = cp.Parameter(2, name="p"), cp.Parameter(2, name="u"), cp.Variable(2)
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(x - p)), [x <= u, x >= -u])
+    layer = _layer(problem, [p, u], x, engine)
+    far = 10.0 ** np.array([6, 8, 9, 10, 12, 15, 18, 20, 30])
+    values = [np.array([1.0, -2.0]), np.stack([far, np.ones_like(far)], axis=1)]
+    found = _assert_solved(layer, values).variables.numpy()
+    np.testing.assert_allclose(found, np.tile([1.0, -1.0], (len(far), 1)), atol=1e-9)
+
+
+@each_engine
+@pytest.mark.parametrize(
+    "cost", ["linear", pytest.param("quadratic", marks=pytest.mark.slow)]
+)
+def test_equalities_that_agree_but_for_the_rounding_of_float32(engine, cost):
+    """Transport between two softmax outputs: one equality is redundant, and off by
+    1e-8."""
+    n = 10
+    x = np.linspace(0, 1, n)
+    C = (x[:, None] - x) ** 2
+    a = cp.Parameter(n, nonneg=True, name="a")
+    b = cp.Parameter(n, nonneg=True, name="b")
+    plan = cp.Variable((n, n), nonneg=True)
+    rows = [cp.sum(plan, axis=1) == a, cp.sum(plan, axis=0) == b]
+    more = 0.1 * cp.sum_squares(plan) if cost == "quadratic" else 0.0
+    objective = cp.Minimize(cp.sum(cp.multiply(C, plan)) + more)
+    layer = _layer(cp.Problem(objective, rows), [a, b], plan, engine, "float32")
+    rng = np.random.default_rng(0)
+    sides = [
+        tf.nn.softmax(tf.constant(rng.normal(size=(8, n)), tf.float32)) for _ in "ab"
+    ]
+    plans = _assert_solved(layer, sides).variables
+    np.testing.assert_allclose(tf.reduce_sum(plans, axis=2), sides[0], atol=1e-6)
+
+
+@pytest.mark.slow
+def test_both_engines_come_to_the_same_battery_schedule():
+    T = 24
+    rng = np.random.default_rng(0)
+    price = 1.0 + 0.5 * np.sin(np.arange(T) / 24 * 6.28)
+    price = price + 0.1 * rng.normal(size=(4, T))
+    e, i, o = (cp.Variable(T), *(cp.Variable(T, nonneg=True) for _ in "io"))
+    p = cp.Parameter(T, name="price")
+    squares = [cp.sum_squares(part) for part in (e, i, o)]
+    objective = p @ (i - o) + 0.1 * squares[0] + 0.05 * (squares[1] + squares[2])
+    limits = [cp.abs(e) <= 0.5, e == cp.cumsum(0.9 * i - o), i <= 0.5, o <= 0.2]
+    problem = cp.Problem(cp.Minimize(objective), limits)
+    found = []
+    for engine in (InteriorPoint(), Diffcp()):
+        layer = _layer(problem, p, i, engine)
+        _assert_solved(layer, [price])
+        assert layer.check_gradients(price).max_relative_error < 1e-5
+        found.append(outputs_and_gradients(layer, [price]))
+    (one, of_one), (other, of_other) = found
+    np.testing.assert_allclose(one, other, atol=1e-9)
+    np.testing.assert_allclose(of_one[0], of_other[0], atol=1e-8)

@@ -1,0 +1,140 @@
+"""A program seen closer: from a point near its solution, in units of what is left.
+
+Cones do not mind a change of origin (Gleixner, Steffy and Wolter, "Iterative refinement
+for linear programming", 2016, section 3). What is left to find is small, and what is
+left of the data has no terms that cancel (`viewpoint`); the units zoom in on it from
+round to round, as there. Two things are changed that change no solution, and a solution
+that they would change is not accepted:
+
+* A bound that is far away beside the others is brought nearer. It may not be active.
+* Right-hand sides of equalities that depend on one another are made to agree, where
+  they do so but for the rounding of the input.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from tf_cvxlayers.linalg.singular_values import SingularValues
+from tf_cvxlayers.linalg.sparse import to_dense
+from tf_cvxlayers.linalg.vectors import largest
+from tf_cvxlayers.optimality.certificates import least_squares_point
+from tf_cvxlayers.optimality.cones.table import geometry_of
+from tf_cvxlayers.optimality.matrices import fits_dense
+from tf_cvxlayers.pipeline.equilibration import as_they_are
+from tf_cvxlayers.pipeline.units import Units, units_of
+from tf_cvxlayers.pipeline.viewpoint import seen_from, viewpoints_near
+from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
+
+# How much smaller the unit of what is left is from one round to the next.
+_ZOOM = 2.0**-10
+# In units of the typical slack, where a bound that is farther is put.
+_FARTHEST = 1e6
+# Relative to the largest singular value, what counts as zero among equalities.
+_DEPENDENT = 1e-9
+
+
+class Closer(NamedTuple):
+    """A program as it is seen closer.
+
+    Attributes:
+        data: its data.
+        units: which they are in.
+        x0: where they are seen from, `[B, n]`, as the parts that it is the sum of.
+        nearer: by how much bounds have been brought nearer, `[B, m]`, in the units.
+    """
+
+    data: ConeData
+    units: Units
+    x0: tuple[tf.Tensor, ...]
+    nearer: tf.Tensor
+
+    def original(self, found: ConeSolution) -> ConeSolution:
+        """A solution of the program seen closer, of the one that it was."""
+        point = self.units.original(found.at(found.x, found.y, found.s + self.nearer))
+        x = point.x
+        for part in reversed(self.x0):
+            x = part + x
+        return point.at(x, point.y, point.s)
+
+    def holds(self, found: ConeSolution) -> tf.Tensor:
+        """Whether no bound that has been brought nearer is active, bool `[B]`."""
+        active = (self.nearer > 0) & (found.s <= found.y)
+        return tf.logical_not(tf.reduce_any(active, axis=1))
+
+
+def seen_closer(
+    structure: ConeStructure,
+    data: ConeData,
+    before: ConeSolution,
+    usable: tf.Tensor,
+    rounding: tf.Tensor,
+    k: tf.Tensor,
+) -> Closer:
+    """The program from the point that was found.
+
+    Args:
+        structure, data: the program, in units of `equilibration.by_means`.
+        before: what was found.
+        usable: whether that is near a solution, bool `[B]`.
+        rounding: what that of the input has left in `b`, `[B, m]`.
+        k: how often it has been seen closer before.
+    """
+    slack = tf.where(usable[:, None], before.s, data.b)
+    x = before.x
+    if fits_dense(structure):
+        other = least_squares_point(structure, data, 1.0 / (1.0 + tf.abs(data.b)))
+        x = tf.where(usable[:, None], x, other)
+    x0 = viewpoints_near(x)
+    seen = data
+    for part in x0:
+        seen = seen_from(structure, seen, part)
+    if structure.cones.zero and fits_dense(structure):
+        seen = seen._replace(b=_in_agreement(structure, seen, rounding))
+    zoom = tf.pow(tf.constant(_ZOOM, tf.float64), tf.cast(k, tf.float64))
+    units = units_of(structure, seen, as_they_are, zoom)
+    scaled = units.data(seen)
+    # One is in the range of `b`; where all else is far too, that is found out.
+    typical = tf.where(k > 0, tf.maximum(_typical(slack / units.s), 1.0), 1.0)
+    most = _FARTHEST * typical
+    bounds = _are_bounds(structure)
+    b = tf.where(bounds, tf.minimum(scaled.b, most), scaled.b)
+    return Closer(scaled._replace(b=b), units, x0, scaled.b - b)
+
+
+def _are_bounds(structure: ConeStructure) -> np.ndarray:
+    rows = np.zeros(structure.m, bool)
+    for run in structure.cones.runs:
+        rows[run.span] = geometry_of(run).rows_are_apart
+    return rows
+
+
+def _typical(slack: tf.Tensor) -> tf.Tensor:
+    """The lower median of the sizes that are not zero, `[B, 1]`; one without any."""
+    if slack.shape[1] == 0:
+        return tf.ones_like(tf.reduce_sum(slack, axis=1, keepdims=True))
+    size = tf.abs(slack)
+    infinity = tf.constant(float("inf"), size.dtype)
+    in_order = tf.sort(tf.where(size > 0, size, infinity), axis=1)
+    count = tf.reduce_sum(tf.cast(size > 0, tf.int32), axis=1, keepdims=True)
+    middle = tf.gather(in_order, tf.maximum(count - 1, 0) // 2, axis=1, batch_dims=1)
+    return tf.where(tf.math.is_finite(middle), middle, tf.ones_like(middle))
+
+
+def _in_agreement(
+    structure: ConeStructure, data: ConeData, rounding: tf.Tensor
+) -> tf.Tensor:
+    """`b`, with equalities that agree but for rounding made to agree."""
+    p = structure.cones.zero
+    A, b = to_dense(structure.A, data.A)[:, :p], data.b[:, :p]
+    # In rows of one length what is singular does not depend on their units.
+    length = tf.norm(A, axis=2)
+    length = tf.where(length > 0, length, tf.ones_like(length))
+    parts = SingularValues.of(A / length[:, :, None], _DEPENDENT)
+    U = parts.U * tf.cast(parts.inverse > 0, A.dtype)[:, None, :]
+    inside = tf.linalg.matvec(U, tf.linalg.matvec(U, b / length, transpose_a=True))
+    miss = b - inside * length
+    few = largest(miss / length) <= largest(rounding[:, :p] / length)
+    agreed = tf.where(few[:, None], b - miss, b)
+    return tf.concat([agreed, data.b[:, p:]], axis=1)
