@@ -28,7 +28,7 @@ from tf_cvxlayers.runtime.chunks import in_chunks
 
 # More that is missed than this means that the system is singular.
 _ACCEPTED = 1e-11
-_REFINEMENTS = 2
+_REFINEMENTS = 3
 
 
 def direct_adjoint(
