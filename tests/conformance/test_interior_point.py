@@ -77,7 +77,7 @@ def test_the_projection_on_a_simplex_is_that_of_the_closed_form(n):
     # The derivative is the projection onto the face.
     face = expected > 0
     cotangent = np.where(face, gradient, 0.0)
-    np.testing.assert_allclose(np.where(face, 0.0, gradient), 0.0, atol=1e-18)
+    np.testing.assert_allclose(np.where(face, 0.0, gradient), 0.0, atol=1e-20)
     np.testing.assert_allclose(cotangent.sum(axis=1), 0.0, atol=1e-10)
 
 

@@ -22,6 +22,7 @@ from tf_cvxlayers.errors import Status
 from tf_cvxlayers.linalg.batch_axis import batch_size
 from tf_cvxlayers.linalg.patterns import Pattern
 from tf_cvxlayers.optimality.adjoint import data_gradient, direct_adjoint
+from tf_cvxlayers.optimality.certificates import is_infeasible
 from tf_cvxlayers.optimality.matrices import dense_matrices, fits_dense, sparse_matrices
 from tf_cvxlayers.optimality.refinement import Newton, dense_newton, refined
 from tf_cvxlayers.optimality.sparse_kkt import Method, sparse_solve
@@ -231,10 +232,7 @@ def _judged(
     claimed: ConeSolution, solution: ConeSolution, settled: tf.Tensor
 ) -> ConeSolution:
     """The refined solution, or the certificate that a solver claims to have."""
-    infeasible = (claimed.status == Status.PRIMAL_INFEASIBLE) | (
-        claimed.status == Status.DUAL_INFEASIBLE
-    )
-    certified = (infeasible & tf.logical_not(settled))[:, None]
+    certified = (is_infeasible(claimed.status) & tf.logical_not(settled))[:, None]
     pairs = zip(claimed[:3], solution[:3], strict=True)
     status = tf.where(
         claimed.status == Status.SOLVED, Status.INACCURATE, claimed.status
