@@ -38,7 +38,7 @@ from_cvxpy.canonicalize
 
 runtime runtime.callback runtime.threads runtime.xla runtime.differentiation
 runtime.keras_internals
-runtime.chunks
+runtime.chunks runtime.rarely
 
 optimality optimality.matrices
 optimality.residuals

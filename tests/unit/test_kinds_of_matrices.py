@@ -85,8 +85,14 @@ def _vectors(rng, matrix, size):
     """Vectors of both forms; of the subspace, if the matrix is seen from within one."""
     for shape in [(B, size), (B, 2, size)]:
         v = tf.constant(rng.normal(size=shape))
-        is_seen = not matrix.is_free and size == N
+        is_seen = not _is_free(matrix) and size == N
         yield (matrix.subspace.project(v) if is_seen else v), shape
+
+
+def _is_free(matrix):
+    """Whether it is a matrix in the coordinates of its vectors, and not one that is
+    seen from within a subspace."""
+    return not hasattr(matrix, "subspace")
 
 
 def _product(dense, v):
@@ -119,8 +125,23 @@ def test_symmetric_products(name, batch):
     for v, _ in _vectors(rng, matrix, N):
         expected = _product(matrix.dense().numpy(), v)
         np.testing.assert_allclose(matrix.times(v), expected, atol=1e-13)
-        confined = v if matrix.is_free else matrix.subspace.project(v)
+        confined = v if _is_free(matrix) else matrix.subspace.project(v)
         np.testing.assert_array_equal(matrix.confined(v), confined)
+
+
+@symmetric
+@batches
+def test_a_symmetric_matrix_is_a_map_of_all_vectors(name, batch):
+    rng = _rng(name, batch)
+    matrix = SYMMETRIC[name](rng, batch)
+    full = matrix.everywhere().numpy()
+    np.testing.assert_allclose(full, full.swapaxes(1, 2), atol=1e-13)
+    v = tf.constant(rng.normal(size=(B, N)))
+    within = matrix.confined(v)
+    np.testing.assert_allclose(_product(full, within), matrix.times(within), atol=1e-13)
+    outside = v - within
+    expected = matrix.largest() * outside
+    np.testing.assert_allclose(_product(full, outside), expected, atol=1e-13)
 
 
 @symmetric
@@ -128,7 +149,7 @@ def test_symmetric_products(name, batch):
 def test_what_is_known_of_the_numbers_of_a_symmetric_matrix(name, batch):
     matrix = SYMMETRIC[name](_rng(name, batch), batch)
     kept = matrix.dense().numpy()
-    if not matrix.is_free:
+    if not _is_free(matrix):
         kept = np.apply_along_axis(np.diag, 1, matrix.free.numbers)
     diagonal = np.diagonal(kept, axis1=1, axis2=2)
     np.testing.assert_array_equal(matrix.diagonal_part(), diagonal)
@@ -137,9 +158,6 @@ def test_what_is_known_of_the_numbers_of_a_symmetric_matrix(name, batch):
     np.testing.assert_array_equal(matrix.largest(), largest)
     ranks = np.linalg.matrix_rank(matrix.dense())
     assert (matrix.most_rank().numpy()[:, 0] >= ranks).all()
-    if matrix.is_free:
-        columns = np.abs(kept).max(axis=1)
-        np.testing.assert_array_equal(matrix.column_largest(), columns)
 
 
 def test_a_matrix_of_zeros_has_rank_zero():
@@ -179,7 +197,7 @@ def test_factors_solve(name, batch):
     matrix = SYMMETRIC[name](rng, batch)
     factor = matrix.factored()
     assert isinstance(factor, Factor)
-    right = rng.normal(size=(batch if matrix.is_free else B, 2, N))
+    right = rng.normal(size=(batch if _is_free(matrix) else B, 2, N))
     x = factor.solve(tf.constant(right))
     np.testing.assert_allclose(matrix.confined(x), x, atol=1e-13)
     missing = matrix.times(x) - matrix.confined(right)
@@ -198,20 +216,6 @@ def test_a_solution_within_a_subspace_lies_in_it(spread):
     miss = subspace.project(tf.constant(d[:, None] * x - right))
     scale = np.abs(right).max() * 10.0**spread
     np.testing.assert_allclose(miss, 0.0, atol=1e-13 * scale)
-
-
-@symmetric
-@batches
-def test_symmetric_scaling(name, batch):
-    rng = _rng(name, batch)
-    matrix, d = SYMMETRIC[name](rng, batch), _positive(rng, B, N)
-    if not matrix.is_free:
-        for refused in (lambda: matrix.scaled(d), matrix.column_largest):
-            with pytest.raises(NotImplementedError):
-                refused()
-        return
-    expected = d[:, :, None] * matrix.dense() * d[:, None]
-    np.testing.assert_allclose(matrix.scaled(d).dense(), expected, rtol=1e-14)
 
 
 @rows
@@ -240,7 +244,7 @@ def test_rows_are_weighed(name, batch):
     gram = matrix.gram(weighted)
     assert gram.is_diagonal == matrix.are_bounds
     free = dense
-    if not matrix.is_free:
+    if not _is_free(matrix):
         free = Bounds(matrix.numbers, matrix.on).dense().numpy()
     expected = free.swapaxes(1, 2) @ (w.numpy()[:, :, None] * free)
     np.testing.assert_allclose(gram.dense(), expected, atol=1e-13)
@@ -251,45 +255,22 @@ def test_rows_are_weighed(name, batch):
 def test_what_is_known_of_the_numbers_of_rows(name, batch):
     matrix = ROWS[name](_rng(name, batch), batch)
     kept = matrix.dense().numpy()
-    if not matrix.is_free:
+    if not _is_free(matrix):
         kept = Bounds(matrix.numbers, matrix.on).dense().numpy()
     assert all(tensor.shape[0] == batch for tensor in matrix.tensors())
     squares = (kept**2).sum(axis=2)
     np.testing.assert_allclose(matrix.row_norms(), squares, rtol=1e-14)
-    np.testing.assert_array_equal(matrix.row_largest(), np.abs(kept).max(axis=2))
-    if matrix.is_free:
-        exact = np.abs(kept).max(axis=1)
-        found = matrix.column_largest().numpy()
-        assert (exact <= found).all()
-        assert (found <= np.abs(kept).sum(axis=1) + 1e-14).all()
     if matrix.are_bounds:
         np.testing.assert_array_equal(matrix.bounded_columns(), COLUMNS.columns)
-
-
-@rows
-@batches
-def test_units_of_columns(name, batch):
-    rng = _rng(name, batch)
-    matrix, d = ROWS[name](rng, batch), _positive(rng, B, N)
-    if not matrix.is_free:
-        refusals = (
-            lambda: matrix.columns_scaled(d),
-            matrix.column_largest,
-            lambda: matrix.divided(1),
-        )
-        for refused in refusals:
-            with pytest.raises(NotImplementedError):
-                refused()
-        return
-    found = matrix.columns_scaled(d)
-    np.testing.assert_allclose(found.dense(), matrix.dense() * d[:, None], rtol=1e-14)
 
 
 @rows
 @pytest.mark.parametrize("p", [0, 1, 2, M])
 def test_first_rows_are_parted_from_the_others(name, p):
     matrix = ROWS[name](_rng(name, B), B)
-    if not matrix.is_free:
+    if not _is_free(matrix):
+        with pytest.raises(NotImplementedError):
+            matrix.divided(p)
         return
     first, rest = matrix.divided(p)
     assert isinstance(rest, Rows)

@@ -20,7 +20,7 @@ def _layer(start, shape=(3, 3), dtype="float64", **attributes):
     p, x = cp.Parameter(3, name="p"), cp.Variable(3, name="x")
     w = cp.Parameter(shape, name="w", **attributes)
     y = cp.Variable(w.shape)
-    objective = cp.sum_squares(x - p - cp.sum(y)) + cp.sum_squares(y)
+    objective = cp.sum_squares(x - p - cp.sum(y)) + cp.sum_squares(y + 1)
     problem = cp.Problem(cp.Minimize(objective), [y >= w])
     return CvxpyLayer(problem, p, x, learned={w: start}, dtype=dtype)
 

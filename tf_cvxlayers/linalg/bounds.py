@@ -74,18 +74,8 @@ class Bounds(Rows):
     def row_norms(self) -> tf.Tensor:
         return tf.square(self.numbers)
 
-    def row_largest(self) -> tf.Tensor:
-        return tf.abs(self.numbers)
-
     def divided(self, p: int) -> tuple[tf.Tensor, Rows]:
         return DenseRows(self.dense()).divided(p)
-
-    def columns_scaled(self, columns: tf.Tensor) -> "Bounds":
-        return Bounds(self.numbers * take(columns, self.on.columns), self.on)
-
-    def column_largest(self) -> tf.Tensor:
-        # Of several bounds on a variable their sum is near enough.
-        return self.on.summed(tf.abs(self.numbers))
 
     def bounded_columns(self) -> np.ndarray:
         return self.on.columns
@@ -98,7 +88,6 @@ class Bounds(Rows):
 class BoundsWithin(Rows):
     """Bounds with these numbers, `[B, m]`, on vectors of a subspace."""
 
-    is_free: ClassVar[bool] = False
     are_bounds: ClassVar[bool] = True
 
     numbers: tf.Tensor
@@ -129,10 +118,6 @@ class BoundsWithin(Rows):
     def row_norms(self) -> tf.Tensor:
         """The squared norm of each row before the projection, `[B, m]`."""
         return self._free.row_norms()
-
-    def row_largest(self) -> tf.Tensor:
-        """The absolute value of each bound, `[B, m]`."""
-        return self._free.row_largest()
 
     def bounded_columns(self) -> np.ndarray:
         return self.on.columns

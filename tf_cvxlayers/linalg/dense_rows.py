@@ -38,14 +38,5 @@ class DenseRows(Rows):
     def row_norms(self) -> tf.Tensor:
         return tf.reduce_sum(tf.square(self.matrix), axis=2)
 
-    def row_largest(self) -> tf.Tensor:
-        return tf.reduce_max(tf.abs(self.matrix), axis=2)
-
     def divided(self, p: int) -> tuple[tf.Tensor, Rows]:
         return self.matrix[:, :p], DenseRows(self.matrix[:, p:])
-
-    def columns_scaled(self, columns: tf.Tensor) -> "DenseRows":
-        return DenseRows(self.matrix * columns[:, None, :])
-
-    def column_largest(self) -> tf.Tensor:
-        return tf.reduce_max(tf.abs(self.matrix), axis=1)

@@ -50,12 +50,6 @@ class DenseSymmetric(SymmetricMatrix):
     def factored(self) -> Factor:
         return CholeskyFactor(tf.linalg.cholesky(self.matrix))
 
-    def scaled(self, d: tf.Tensor) -> SymmetricMatrix:
-        return DenseSymmetric(self.matrix * d[:, :, None] * d[:, None, :])
-
-    def column_largest(self) -> tf.Tensor:
-        return tf.reduce_max(tf.abs(self.matrix), axis=1)
-
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class CholeskyFactor(Factor):

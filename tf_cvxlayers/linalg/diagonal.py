@@ -50,12 +50,6 @@ class Diagonal(SymmetricMatrix):
     def factored(self) -> Factor:
         return DiagonalFactor(self.numbers)
 
-    def scaled(self, d: tf.Tensor) -> SymmetricMatrix:
-        return Diagonal(self.numbers * d * d)
-
-    def column_largest(self) -> tf.Tensor:
-        return tf.abs(self.numbers)
-
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class DiagonalFactor(Factor):

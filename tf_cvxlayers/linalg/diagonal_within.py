@@ -29,7 +29,6 @@ class DiagonalWithin(SymmetricMatrix):
     """
 
     is_diagonal: ClassVar[bool] = True
-    is_free: ClassVar[bool] = False
 
     free: Diagonal
     subspace: Subspace
@@ -43,6 +42,12 @@ class DiagonalWithin(SymmetricMatrix):
     def dense(self) -> tf.Tensor:
         transposed = self.subspace.project(self.free.dense())
         return tf.linalg.matrix_transpose(transposed)
+
+    def everywhere(self) -> tf.Tensor:
+        within = self.subspace.project(self.dense())
+        E = self.subspace.E
+        outside = tf.matmul(E, E, transpose_a=True)
+        return within + self.largest()[:, :, None] * outside
 
     def plus(self, *others: SymmetricMatrix) -> SymmetricMatrix:
         """The sum with diagonals, within the same subspace."""

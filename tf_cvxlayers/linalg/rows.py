@@ -33,13 +33,9 @@ class Rows(RowsOperator):
     """A matrix `A [B, m, n]` whose rows can be weighed. Abstract.
 
     Attributes:
-        is_free: whether it is a matrix in the coordinates of its vectors, and not one
-            that is seen from within a subspace. Only then has it columns whose units
-            can be changed.
         are_bounds: whether each row has a single entry, so that `gram` is diagonal.
     """
 
-    is_free: ClassVar[bool] = True
     are_bounds: ClassVar[bool] = False
 
     @abc.abstractmethod
@@ -62,21 +58,8 @@ class Rows(RowsOperator):
     def row_norms(self) -> tf.Tensor:
         """The squared norm of each row, `[B, m]`."""
 
-    @abc.abstractmethod
-    def row_largest(self) -> tf.Tensor:
-        """The largest absolute value of each row, `[B, m]`."""
-
     def divided(self, p: int) -> "tuple[tf.Tensor, Rows]":
         """The first `p` rows as a dense matrix `[B, p, n]`, and the others. Of free
-        matrices."""
-        raise NotImplementedError
-
-    def columns_scaled(self, columns: tf.Tensor) -> "Rows":
-        """`A diag(columns)`, for `[B, n]`. Of free matrices."""
-        raise NotImplementedError
-
-    def column_largest(self) -> tf.Tensor:
-        """The largest absolute value of each column, `[B, n]`, or near it. Of free
         matrices."""
         raise NotImplementedError
 

@@ -68,26 +68,12 @@ class RowsAndBounds(Rows):
     def row_norms(self) -> tf.Tensor:
         return self._in_order(self.general.row_norms(), self.bounds.row_norms())
 
-    def row_largest(self) -> tf.Tensor:
-        return self._in_order(self.general.row_largest(), self.bounds.row_largest())
-
     def divided(self, p: int) -> tuple[tf.Tensor, Rows]:
         """The first `p` rows, and the others: bounds alone, if the first ones are all
         that are none."""
         if np.array_equal(self.places.general, np.arange(p)):
             return self.general.matrix, self.bounds
         return DenseRows(self.dense()).divided(p)
-
-    def columns_scaled(self, columns: tf.Tensor) -> Rows:
-        return RowsAndBounds(
-            self.general.columns_scaled(columns),
-            self.bounds.columns_scaled(columns),
-            self.places,
-        )
-
-    def column_largest(self) -> tf.Tensor:
-        bounds = self.bounds.column_largest()
-        return tf.maximum(self.general.column_largest(), bounds)
 
     def _in_order(self, general: tf.Tensor, bounds: tf.Tensor) -> tf.Tensor:
         return take([general, bounds], self.places.order)

@@ -19,18 +19,20 @@ class SymmetricOperator(abc.ABC):
     def times(self, x: tf.Tensor) -> tf.Tensor:
         """The product with vectors."""
 
+    def confined(self, x: tf.Tensor) -> tf.Tensor:
+        """Vectors without what rounding has left outside of its subspace, if it is seen
+        from within one."""
+        return x
+
 
 class SymmetricMatrix(SymmetricOperator):
     """A symmetric matrix that can be added to others, and factored. Abstract.
 
     Attributes:
         is_diagonal: whether it is kept as the numbers of a diagonal.
-        is_free: whether it is a matrix in the coordinates of its vectors, and not one
-            that is seen from within a subspace. Only then has it units to be changed.
     """
 
     is_diagonal: ClassVar[bool]
-    is_free: ClassVar[bool] = True
 
     @abc.abstractmethod
     def tensors(self) -> tuple[tf.Tensor, ...]:
@@ -39,6 +41,11 @@ class SymmetricMatrix(SymmetricOperator):
     @abc.abstractmethod
     def dense(self) -> tf.Tensor:
         """The matrix, `[B, n, n]`."""
+
+    def everywhere(self) -> tf.Tensor:
+        """The matrix as a map of all vectors, `[B, n, n]`: where it is seen from within
+        a subspace, with a multiple of the identity outside of it."""
+        return self.dense()
 
     @abc.abstractmethod
     def plus(self, *others: "SymmetricMatrix") -> "SymmetricMatrix":
@@ -59,19 +66,6 @@ class SymmetricMatrix(SymmetricOperator):
     @abc.abstractmethod
     def factored(self) -> "Factor":
         """The factorization of a positive definite matrix."""
-
-    def confined(self, x: tf.Tensor) -> tf.Tensor:
-        """Vectors without what rounding has left outside of its subspace, if it is seen
-        from within one."""
-        return x
-
-    def scaled(self, d: tf.Tensor) -> "SymmetricMatrix":
-        """`diag(d) M diag(d)`, for `d [B, n]`. Of free matrices."""
-        raise NotImplementedError
-
-    def column_largest(self) -> tf.Tensor:
-        """The largest absolute value in each column, `[B, n]`. Of free matrices."""
-        raise NotImplementedError
 
 
 class Factor(abc.ABC):

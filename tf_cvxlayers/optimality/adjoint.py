@@ -77,7 +77,7 @@ def _adjoint_solution(
 
     def repaired():
         # Of all elements, and then a choice: that can be vectorized by `tape.jacobian`.
-        best = system.least_squares(right)
+        best = system.decomposed().least_squares(right)
         return tuple(
             tf.where(kept, part, new) for part, new in zip((r1, e), best, strict=True)
         )

@@ -34,6 +34,7 @@ from tf_cvxlayers.optimality.matrices import (
 )
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
 from tf_cvxlayers.program.cones import ConeDims
+from tf_cvxlayers.runtime.rarely import rarely
 
 # In units in which the numbers of a program are near one, no solution is larger.
 _BEYOND = 1e9
@@ -84,7 +85,7 @@ def is_proven(
         primal = claim.status == Status.PRIMAL_INFEASIBLE
         return tf.where(primal, separates, claims & recedes)
 
-    return tf.cond(tf.reduce_any(claims), verified, lambda: claims)
+    return rarely(tf.reduce_any(claims), verified, lambda: claims)
 
 
 class _Inequality(NamedTuple):

@@ -35,6 +35,7 @@ from tf_cvxlayers.linalg.symmetric import Factor, SymmetricMatrix
 from tf_cvxlayers.optimality.cones.product import Spectrum
 from tf_cvxlayers.optimality.matrices import Matrices
 from tf_cvxlayers.program.cones import ConeDims
+from tf_cvxlayers.runtime.xla import compiled_by_xla
 
 Pair = tuple[tf.Tensor, tf.Tensor]
 
@@ -94,20 +95,50 @@ class KKT(NamedTuple):
         too_few = rows + self.P.most_rank() < n
         return tf.where(too_few, _EPSILON * n * diagonal, tf.zeros_like(diagonal))
 
-    def least_squares(self, right: Pair) -> Pair:
-        """The `(r, e)` of least norm among those that solve (*) best; where its numbers
-        are far apart, in units in which they are not."""
+    def decomposed(self) -> "DecomposedKKT":
+        """The system by its singular values; where its numbers are far apart, in units
+        in which they are not."""
         d = self.cone.values
-        P, A = _for_batch(self.P.dense(), d), _for_batch(self.turned.dense(), d)
-        n = P.shape[1]
+        P = _for_batch(self.P.everywhere(), d)
+        A = _for_batch(self.turned.dense(), d)
         top = tf.concat([P, -tf.linalg.matrix_transpose(A)], axis=2)
         bottom = tf.concat([d[:, :, None] * A, tf.linalg.diag(1.0 - d)], axis=2)
         matrix = tf.concat([top, bottom], axis=1)
         matrix = _without_rounding(matrix)
         rows, columns = _units(matrix)
         matrix = rows[:, :, None] * matrix * columns[:, None, :]
-        parts = SingularValues.of(matrix, _RANK)
-        solution = columns * parts.least_squares(rows * tf.concat(right, axis=1))
+        return DecomposedKKT(rows, columns, SingularValues.of(matrix, _RANK))
+
+    def not_decomposed(self) -> "DecomposedKKT":
+        """What stands in for `decomposed` in a branch that is not taken."""
+        d = self.cone.values
+        # XLA wants one shape from both branches.
+        batch = tf.shape(d)[0] if compiled_by_xla() else 0
+        order = self.P.diagonal_part().shape[1] + d.shape[1]
+        vector = tf.zeros([batch, order], d.dtype)
+        matrix = tf.zeros([batch, order, order], d.dtype)
+        return DecomposedKKT(vector, vector, SingularValues(matrix, vector, matrix))
+
+
+class DecomposedKKT(NamedTuple):
+    """A system (*) by its singular values.
+
+    Attributes:
+        rows, columns: its units, `[B, n + m]`.
+        parts: the singular values of it in these.
+    """
+
+    rows: tf.Tensor
+    columns: tf.Tensor
+    parts: SingularValues
+
+    def least_squares(self, right: Pair) -> Pair:
+        """The `(r, e)` of least norm among those that solve (*) best."""
+        solution = self.parts.least_squares(self.rows * tf.concat(right, axis=1))
+        solution = self.columns * solution
+        # A branch that is not taken has a batch of its own.
+        solution.set_shape([right[0].shape[0], None])
+        n = right[0].shape[1]
         return solution[:, :n], solution[:, n:]
 
 

@@ -39,6 +39,8 @@ _STEPS = 3
 # of any entry, which is no error: where nothing holds a variable, it would be a long
 # one.
 _ROUNDING, _NOTHING = 1e-13, 1e-14
+# And what it leaves within `A'y`, relative to the largest of `y`, over `_ROUNDING`.
+_INNER = 1e-2
 # Relative to the solution, an error that is too short to look at how it shrinks; and
 # one that is short enough if it does, to this part of the step.
 _SHORTEST, _SHORT, _SHRINKS = 1e-10, 1e-9, 0.1
@@ -88,8 +90,9 @@ class _Point(NamedTuple):
         F1, F2 = total(Px, Aty, matrices.q), matrices.b - Ax - s
         # Of terms that nearly cancel, all but one give the size; in the units of a
         # program some of its numbers are near one.
-        size1 = 1.0 + tf.abs(Px) + tf.abs(Aty)
-        return cls(x, y, s, F1, F2, size1, 1.0 + tf.abs(Ax) + tf.abs(s))
+        size1 = 1.0 + tf.abs(Px) + tf.abs(Aty) + _INNER * largest(y)[:, None]
+        size2 = 1.0 + tf.abs(Ax) + tf.abs(s)
+        return cls(x, y, s, F1, F2, size1, size2)
 
     @property
     def miss(self) -> tf.Tensor:
@@ -106,7 +109,8 @@ class _Point(NamedTuple):
     def moved(self, dims, matrices, dx, dy) -> "_Point":
         """The point after a step."""
         ds = self.F2 - matrices.A.times(dx)
-        return _Point.at(dims, matrices, self.x + dx, self.y + dy, self.s + ds)
+        x = matrices.P.confined(self.x + dx)
+        return _Point.at(dims, matrices, x, self.y + dy, self.s + ds)
 
 
 class _Sizes(NamedTuple):
@@ -209,11 +213,19 @@ def dense_newton(
     dims: ConeDims, matrices: Matrices, thoroughly: tf.Tensor | bool
 ) -> Newton:
     """Newton's steps by dense factorization; thoroughly, by singular values."""
-    can_be_thorough = dims.size + matrices.q.shape[1] <= _THOROUGH
+    small = dims.size + matrices.q.shape[1] <= _THOROUGH
+    can_be_thorough = small and thoroughly is not False
+    if can_be_thorough:
+        thoroughly = tf.convert_to_tensor(thoroughly)
 
     def at(pair: Pair) -> Steps:
         system = kkt_system(dims, matrices, *pair)
         cone, factored = system.cone, system.factored()
+        decomposed = (
+            tf.cond(thoroughly, system.decomposed, system.not_decomposed)
+            if can_be_thorough
+            else None
+        )
 
         def steps(F: Pair, refinements: int) -> Pair:
             right = -F[0], cone.values * cone.into(F[1][:, :, None])[:, :, 0]
@@ -222,13 +234,13 @@ def dense_newton(
                 return factored.solve(right, refinements)
 
             dx, e = (
-                tf.cond(
-                    tf.convert_to_tensor(thoroughly),
-                    lambda: system.least_squares(right),
+                by_elimination()
+                if decomposed is None
+                else tf.cond(
+                    thoroughly,
+                    lambda: decomposed.least_squares(right),
                     by_elimination,
                 )
-                if can_be_thorough
-                else by_elimination()
             )
             return dx, -cone.out_of(e[:, :, None])[:, :, 0]
 

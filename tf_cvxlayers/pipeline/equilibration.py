@@ -15,6 +15,7 @@ from tf_cvxlayers.linalg.powers_of_two import exponent, power_of_two, two_to
 from tf_cvxlayers.linalg.sparse import sum_by_row, take
 from tf_cvxlayers.program.cone_program import ConeData, ConeStructure
 from tf_cvxlayers.program.cones import KINDS, ConeDims
+from tf_cvxlayers.runtime.rarely import rarely
 
 # From a program to `d [1 or B, n]` and `e [1 or B, m]`.
 Equilibrated = Callable[[ConeStructure, ConeData], tuple[tf.Tensor, tf.Tensor]]
@@ -66,7 +67,7 @@ def as_they_need(
         pairs = zip(by_means(structure, data), (d, e), strict=True)
         return tuple(tf.where(far, mean, own) for mean, own in pairs)
 
-    return tf.cond(tf.reduce_any(far), some_by_means, lambda: (d, e))
+    return rarely(tf.reduce_any(far), some_by_means, lambda: (d, e))
 
 
 def by_means(structure: ConeStructure, data: ConeData) -> tuple[tf.Tensor, tf.Tensor]:

@@ -35,7 +35,11 @@ from tf_cvxlayers.program.cone_program import (
     ConeSolution,
     ParameterSpec,
 )
-from tf_cvxlayers.runtime.differentiation import may_be_differentiated_twice
+from tf_cvxlayers.runtime.differentiation import (
+    forward_mode_watches,
+    may_be_differentiated_twice,
+)
+from tf_cvxlayers.runtime.xla import compiled_by_xla
 
 
 class Solved(NamedTuple):
@@ -145,7 +149,9 @@ class Pipeline:
 
     def _at_once(self, stages: Callable[..., Any], values: list[tf.Tensor]) -> Any:
         """What `stages` make of the values."""
-        if not tf.executing_eagerly() or may_be_differentiated_twice(values):
+        if compiled_by_xla() or may_be_differentiated_twice(values):
+            return stages(*values)
+        if forward_mode_watches(values):
             return stages(*values)
         # The stages are hundreds of small ops; as a graph they run at once. A graph
         # serves all sizes of its batch dimensions but 1, which are shared values.
@@ -154,6 +160,8 @@ class Pipeline:
             tf.TensorSpec(_loosened(spec, value.shape), value.dtype)
             for spec, value in zip(self.program.parameters, values, strict=True)
         )
+        if not tf.executing_eagerly():
+            return self._graph(stages, signature, again=True)(*values)
         # What solves elements again is traced when a batch needs it, and not before.
         result = self._graph(stages, signature, again=False)(*values)
         if not result.status.numpy().any():
@@ -167,11 +175,12 @@ class Pipeline:
         if key not in self._graphs:
             # A concrete function: a `tf.function` would warn of retracing where a
             # program has many layers, since all share the code of this method.
-            self._graphs[key] = tf.function(
-                functools.partial(stages, again=again),
-                input_signature=signature,
-                autograph=False,
-            ).get_concrete_function()
+            with tf.init_scope():
+                self._graphs[key] = tf.function(
+                    functools.partial(stages, again=again),
+                    input_signature=signature,
+                    autograph=False,
+                ).get_concrete_function()
         return self._graphs[key]
 
     def _stages(self, *values: tf.Tensor, again: bool = True) -> Solved:

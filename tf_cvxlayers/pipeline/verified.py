@@ -22,6 +22,7 @@ from tf_cvxlayers.pipeline.closer import seen_closer
 from tf_cvxlayers.pipeline.equilibration import by_means
 from tf_cvxlayers.pipeline.units import Units, units_of
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
+from tf_cvxlayers.runtime.rarely import rarely
 from tf_cvxlayers.runtime.xla import compiled_by_xla
 
 # A point whose relative residual is above this is no solution at all.
@@ -54,11 +55,13 @@ def solved_and_verified(
     data = data._replace(q=_for_each(data.q, batch), b=_for_each(data.b, batch))
     units = units_of(structure, data)
     scaled = units.data(data)
-    # One function, traced once, for the first solve and for those after it.
-    solve = _as_function(engine, structure, scaled)
-    found = _seen_well(ConeSolution(*solve(tf.constant(False), *scaled)))
     if again:
+        # One function, traced once, for the first solve and for those after it.
+        solve = _as_function(engine, structure, scaled)
+        found = _seen_well(ConeSolution(*solve(tf.constant(False), *scaled)))
         found = _solved_again(solve, structure, scaled, rounding, found)
+    else:
+        found = _seen_well(engine.solve(structure, scaled))
     residual = residuals(sparse_matrices(structure, scaled), *found[:3])
     found = judged(found, residual.largest(), rounding)
     return units.original(found), residual, units
@@ -145,7 +148,7 @@ def _solved_again(
         return units.original(found)
 
     some = tf.reduce_any(_is_open(first.status))
-    return tf.cond(some, in_other_units, lambda: first)
+    return rarely(some, in_other_units, lambda: first)
 
 
 def _in_rounds(

@@ -38,6 +38,7 @@ from tf_cvxlayers.linalg.rows import Rows
 from tf_cvxlayers.linalg.symmetric import SymmetricMatrix
 from tf_cvxlayers.optimality.matrices import Matrices
 from tf_cvxlayers.program.cones import ConeDims
+from tf_cvxlayers.runtime.rarely import rarely
 
 # Relative to the largest, what counts as zero in R.
 _DEPENDENT = 1e-9
@@ -83,7 +84,7 @@ def solve_in_null_space(
             for new, old in zip(other, found, strict=True)
         )
 
-    return tf.cond(tf.reduce_any(dependent), repaired, lambda: found)
+    return rarely(tf.reduce_any(dependent), repaired, lambda: found)
 
 
 def _are_dependent(R: tf.Tensor) -> tf.Tensor:
