@@ -28,7 +28,7 @@ from tf_cvxlayers.runtime.chunks import in_chunks
 
 # More that is missed than this means that the system is singular.
 _ACCEPTED = 1e-11
-_REFINEMENTS = 3
+_REFINEMENTS = 6
 
 
 def direct_adjoint(
@@ -69,11 +69,8 @@ def _adjoint_solution(
         gx - system.A.transposed(gs),
         cone.values * cone.into(gy[:, :, None])[:, :, 0],
     )
-    (r1, e), missed = system.factored().solve_and_judge(right, _REFINEMENTS)
-    # NaN, from a matrix that is not positive definite, counts as missed. Not written as
-    # ~(missed <= ...): TensorFlow's optimizer makes missed > ... of it.
-    kept = tf.where(missed <= _ACCEPTED, True, False) | ~_is_nonzero(cotangent)[:, 0]
-    kept = kept[:, None]
+    (r1, e), kept = system.factored().solve_until(right, _ACCEPTED, _REFINEMENTS)
+    kept = (kept | ~_is_nonzero(cotangent)[:, 0])[:, None]
 
     def repaired():
         # Of all elements, and then a choice: that can be vectorized by `tape.jacobian`.

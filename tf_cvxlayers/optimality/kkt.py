@@ -165,27 +165,49 @@ class FactoredKKT(NamedTuple):
             r, e = r + more_r, e + more_e
         return r, e
 
-    def solve_and_judge(self, right: Pair, refinements: int) -> tuple[Pair, tf.Tensor]:
-        """`(r, e)`, and how much of it, or of what it has to meet, is missed: `[B]`.
+    def solve_until(
+        self, right: Pair, accepted: float, refinements: int
+    ) -> tuple[Pair, tf.Tensor]:
+        """`(r, e)`, and whether little of it, and of what it has to meet, is missed.
 
         Much is missed where the system is singular, or so nearly that `delta` is not
         small beside it and refinement crawls.
+
+        Args:
+            right: `(a, c)`.
+            accepted: how much may be missed.
+            refinements: how many there are at most.
+
+        Returns:
+            `(r, e)`, and bool `[B]`.
         """
-        found = self.solve(right, refinements)
-        left = self.system.residual(right, *found)
-        more = self._regularized(*left)
         # In units of their own; and the residual, where nothing holds a variable.
         units = tf.sqrt(self.diagonal), tf.sqrt(self.lower)
-        missed = [
-            _relative(left, right),
-            _relative(
-                *(
-                    [part * unit for part, unit in zip(pair, units, strict=True)]
-                    for pair in (more, found)
-                )
-            ),
-        ]
-        return found, tf.reduce_max(tf.stack(missed), axis=0)
+
+        def in_units(pair):
+            return [part * unit for part, unit in zip(pair, units, strict=True)]
+
+        def refined(k, r, e, kept):
+            left = self.system.residual(right, r, e)
+            more = self._regularized(*left)
+            missed = _relative(left, right), _relative(in_units(more), in_units((r, e)))
+            # NaN, from a matrix that is not positive definite, counts as missed.
+            little = tf.where(tf.maximum(*missed) <= accepted, True, False)
+            # An element that is done does not move: it must not depend on others.
+            moved = zip((r, e), more, strict=True)
+            r, e = (
+                tf.where(kept[:, None], part, part + step) for part, step in moved
+            )
+            return k + 1, r, e, kept | little
+
+        r, e = self._regularized(*right)
+        _, r, e, kept = tf.while_loop(
+            lambda _k, _r, _e, kept: ~tf.reduce_all(kept),
+            refined,
+            (0, r, e, tf.zeros_like(r[:, 0], tf.bool)),
+            maximum_iterations=refinements,
+        )
+        return (r, e), kept
 
     def _regularized(self, a: tf.Tensor, c: tf.Tensor) -> Pair:
         d, A = self.system.cone.values, self.system.turned

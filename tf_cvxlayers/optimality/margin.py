@@ -23,6 +23,12 @@ import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.linalg.sparse_matrices import SparseRows
+from tf_cvxlayers.linalg.vectors import largest
+from tf_cvxlayers.optimality.cones.product import (
+    next_to_another,
+    one_by_one,
+    side_by_side,
+)
 from tf_cvxlayers.optimality.cones.table import geometry_of
 from tf_cvxlayers.optimality.matrices import SparseMatrices
 from tf_cvxlayers.program.cones import ConeDims
@@ -45,10 +51,9 @@ def distances(
     y, s = y * lengths / gradient, s / (lengths * unit_x)
     parts = []
     for run in dims.runs:
-        own = [tf.reshape(part[:, run.span], [-1, run.rows]) for part in (y, s)]
-        found = geometry_of(run).distances(*own)
-        parts.append(tf.reshape(found, [-1, run.number * found.shape[1]]))
-    return tf.concat(parts, axis=1)
+        found = geometry_of(run).distances(*one_by_one(run, y, s))
+        parts.append(next_to_another(run, found))
+    return side_by_side(parts, y)
 
 
 def first_rows(dims: ConeDims) -> np.ndarray:
@@ -67,11 +72,12 @@ def _lengths(dims: ConeDims, A: SparseRows) -> tf.Tensor:
     rows = tf.sqrt(squares.times(tf.ones([1, A.pattern.shape[1]], A.values.dtype)))
     parts = []
     for run in dims.runs:
-        own = tf.reshape(rows[:, run.span], [-1, run.number, run.rows])
+        (own,) = one_by_one(run, rows)
         if not geometry_of(run).keeps_axes:
-            own = tf.reduce_max(own, axis=2, keepdims=True) + tf.zeros_like(own)
-        parts.append(tf.reshape(own, [-1, run.size]))
-    return _or_one(tf.concat(parts, axis=1))
+            own = tf.reduce_max(own, axis=1, keepdims=True) + tf.zeros_like(own)
+        parts.append(next_to_another(run, own))
+    rows = side_by_side(parts, rows)
+    return tf.where(rows > 0, rows, tf.ones_like(rows))
 
 
 def _units(
@@ -82,22 +88,16 @@ def _units(
     P, A, b = matrices.P, matrices.A, tf.abs(matrices.b) / lengths
     infinity = tf.constant(np.inf, b.dtype)
     nearest = tf.reduce_min(tf.where(b > 0, b, infinity), axis=1, keepdims=True)
-    curvature, linear = _largest(P.values), _largest(matrices.q)
+    curvature, linear = _top(P.values), _top(matrices.q)
     balance = tf.where((curvature > 0) & (linear > 0), linear / curvature, infinity)
     least = tf.minimum(nearest, balance)
     known = tf.math.is_finite(least)
-    unit_x = tf.where(known, tf.maximum(least, _largest(x)), tf.ones_like(least))
+    unit_x = tf.where(known, tf.maximum(least, _top(x)), tf.ones_like(least))
     linear = tf.where(linear > 0, linear, curvature * unit_x)
-    terms = [_largest(P.times(x)), _largest(A.transposed(y))]
+    terms = [_top(P.times(x)), _top(A.transposed(y))]
     gradient = tf.maximum(linear, tf.maximum(*terms))
     return unit_x, tf.where(linear > 0, gradient, tf.ones_like(gradient))
 
 
-def _largest(value: tf.Tensor) -> tf.Tensor:
-    """The largest size of an entry, `[B, 1]`."""
-    zero = tf.zeros([tf.shape(value)[0], 1], value.dtype)
-    return tf.reduce_max(tf.concat([tf.abs(value), zero], 1), axis=1, keepdims=True)
-
-
-def _or_one(value: tf.Tensor) -> tf.Tensor:
-    return tf.where(value > 0, value, tf.ones_like(value))
+def _top(value: tf.Tensor) -> tf.Tensor:
+    return largest(value)[:, None]

@@ -34,7 +34,7 @@ from tf_cvxlayers.optimality.matrices import Matrices, SparseMatrices
 from tf_cvxlayers.program.cone_program import ConeSolution
 from tf_cvxlayers.program.cones import ConeDims
 
-_STEPS = 3
+_STEPS = 4
 # Relative to the terms of a residual, what rounding leaves of it; and what it may leave
 # of any entry, which is no error: where nothing holds a variable, it would be a long
 # one.

@@ -39,24 +39,25 @@ def as_they_are(
 def as_they_need(
     structure: ConeStructure, data: ConeData
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Rows divided by their largest entries; then a step of Ruiz' iteration ("A scaling
-    algorithm to equilibrate both rows and columns norms in matrices", 2001): every row
-    and column of `[P, A'; A, 0]` divided by the square root of its largest entry. Where
-    columns are far apart that is not enough, and it is done `by_means`.
+    """Rows divided by their largest entries, columns of `[P, A'; A, 0]` by the square
+    root of theirs (Ruiz, "A scaling algorithm to equilibrate both rows and columns
+    norms in matrices", 2001), and rows once more. Where columns are far apart that is
+    not enough, and it is done `by_means`.
 
     A matrix that is shared by the batch stays so, and `P` has no say then.
     """
     P, A = tf.abs(data.P), tf.abs(data.A)
-    e = _by_largest_row(structure, A)
-    A = A * take(e, structure.A.rows)
-    columns = column_largest(structure.A, A)
+    e = _inverse(_largest_rows(structure, A))
+    columns = column_largest(structure.A, A * take(e, structure.A.rows))
     if _has_P_a_say(data):
         columns = tf.maximum(columns, column_largest(structure.P, P))
         # Of a matrix that need not be stored as a symmetric one.
         if not structure.P.is_diagonal:
             columns = tf.maximum(columns, row_largest(structure.P, P))
-    rows = _over_cones(structure.cones, row_largest(structure.A, A), tf.reduce_max)
-    d, e = _inverse(tf.sqrt(columns)), e * _inverse(tf.sqrt(rows))
+    d = _inverse(tf.sqrt(columns))
+    rows = _largest_rows(structure, A * take(d, structure.A.columns))
+    # The power of two that is nearest: steps of an interior-point method depend on it.
+    e = _inverse(np.sqrt(0.5) * rows)
     if not structure.n:
         return d, e
     infinity = tf.constant(float("inf"), columns.dtype)
@@ -103,7 +104,7 @@ def by_means(structure: ConeStructure, data: ConeData) -> tuple[tf.Tensor, tf.Te
     )
     units = two_to(d)
     scaled = A * take(units, pattern.columns)
-    return units, _by_largest_row(structure, scaled)
+    return units, _inverse(_largest_rows(structure, scaled))
 
 
 def _has_P_a_say(data: ConeData) -> bool:
@@ -137,9 +138,9 @@ def _sums(structure: ConeStructure):
     return by_row, by_column
 
 
-def _by_largest_row(structure: ConeStructure, A: tf.Tensor) -> tf.Tensor:
-    rows = row_largest(structure.A, A)
-    return _inverse(_over_cones(structure.cones, rows, tf.reduce_max))
+def _largest_rows(structure: ConeStructure, A: tf.Tensor) -> tf.Tensor:
+    """The largest entry in each row, or in the rows of its curved cone."""
+    return _over_cones(structure.cones, row_largest(structure.A, A), tf.reduce_max)
 
 
 def _over_cones(
@@ -160,6 +161,6 @@ def _over_cones(
 
 
 def _inverse(size: tf.Tensor) -> tf.Tensor:
-    """A power of two near `1 / size`; one where there is nothing."""
+    """The largest power of two below `1 / size`; one where there is nothing."""
     power = power_of_two(1.0 / size)
     return tf.where((size > 0) & tf.math.is_finite(size), power, 1.0)

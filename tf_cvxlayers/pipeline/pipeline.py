@@ -173,13 +173,15 @@ class Pipeline:
     ) -> Callable[..., Any]:
         key = stages.__name__, signature, again
         if key not in self._graphs:
+
+            def traced(*values):
+                return stages(*values, again=again)
+
             # A concrete function: a `tf.function` would warn of retracing where a
             # program has many layers, since all share the code of this method.
             with tf.init_scope():
                 self._graphs[key] = tf.function(
-                    functools.partial(stages, again=again),
-                    input_signature=signature,
-                    autograph=False,
+                    traced, input_signature=signature, autograph=False
                 ).get_concrete_function()
         return self._graphs[key]
 

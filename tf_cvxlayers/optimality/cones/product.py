@@ -3,6 +3,7 @@
 `protocol` says what each kind of cone knows, `table` which file knows it.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,19 +15,43 @@ from tf_cvxlayers.optimality.cones.table import geometry_of
 from tf_cvxlayers.program.cones import KINDS, ConeDims, Run
 
 
+def one_by_one(run: Run, *parts: tf.Tensor) -> list[tf.Tensor]:
+    """The rows of the equal cones of a run, among those of the product, `[1 or B, m]`:
+    `[C, rows]`."""
+    # An operation that changes nothing takes as long as one that does.
+    own = [
+        part if run.size == part.shape[1] else part[:, run.span] for part in parts
+    ]
+    if run.number == 1:
+        return own
+    return [tf.reshape(part, [-1, run.rows]) for part in own]
+
+
+def next_to_another(run: Run, each: tf.Tensor) -> tf.Tensor:
+    """Numbers `[C, k]` of each of its cones, side by side: `[1 or B, number * k]`."""
+    if run.number == 1:
+        return each
+    return tf.reshape(each, [-1, run.number * each.shape[1]])
+
+
+def side_by_side(parts: Sequence[tf.Tensor], empty: tf.Tensor) -> tf.Tensor:
+    """Numbers of the runs, `[B, k]` each, of none of which there may be any: then the
+    batch is that of `empty [B, ...]`."""
+    if len(parts) == 1:
+        return parts[0]
+    return tf.concat(parts, axis=1) if parts else empty[:, :0]
+
+
 def complementary_pair(
     dims: ConeDims, y: tf.Tensor, s: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The pair next to `y, s [B, m]` with `y` in `K*`, `s` in `K` and `y's = 0`."""
-    pairs = []
+    ys, ss = [], []
     for run in dims.runs:
-        own = [tf.reshape(part[:, run.span], [-1, run.rows]) for part in (y, s)]
-        pair = geometry_of(run).pair(*own)
-        pairs.append([tf.reshape(part, [-1, run.size]) for part in pair])
-    if not pairs:
-        return y, s
-    ys, ss = zip(*pairs, strict=True)
-    return tf.concat(ys, axis=1), tf.concat(ss, axis=1)
+        pair = geometry_of(run).pair(*one_by_one(run, y, s))
+        for parts, part in zip((ys, ss), pair, strict=True):
+            parts.append(next_to_another(run, part))
+    return side_by_side(ys, y), side_by_side(ss, s)
 
 
 class Sides(NamedTuple):
@@ -45,14 +70,13 @@ class Sides(NamedTuple):
     @classmethod
     def of(cls, dims: ConeDims, y: tf.Tensor, s: tf.Tensor) -> "Sides":
         """Those of pairs `y, s [B, m]`."""
-        parts, counts = [y[:, :0]], []
+        parts, counts = [], []
         for run in dims.runs:
-            own = [tf.reshape(part[:, run.span], [-1, run.rows]) for part in (y, s)]
-            each = geometry_of(run).sides(*own)
+            each = geometry_of(run).sides(*one_by_one(run, y, s))
             counts.append(each.shape[1])
             if counts[-1]:
-                parts.append(tf.reshape(each, [-1, counts[-1] * run.number]))
-        return cls(dims, tuple(counts), tf.concat(parts, axis=1))
+                parts.append(next_to_another(run, each))
+        return cls(dims, tuple(counts), side_by_side(parts, y))
 
     @property
     def are_flat(self) -> np.ndarray:
@@ -65,28 +89,28 @@ class Sides(NamedTuple):
 
     def lengths(self, dv: tf.Tensor) -> tf.Tensor:
         """How far a change `dv [B, m]` of `y - s` may move each of them, `[B, k]`."""
-        parts = [dv[:, :0]]
+        parts = []
         for run, count in zip(self.dims.runs, self.counts, strict=True):
             if not count:
                 continue
-            own = tf.reshape(dv[:, run.span], [-1, run.rows])
-            each = geometry_of(run).lengths(own) * tf.ones([1, count], dv.dtype)
-            parts.append(tf.reshape(each, [-1, count * run.number]))
-        return tf.concat(parts, axis=1)
+            (each,) = map(geometry_of(run).lengths, one_by_one(run, dv))
+            if each.shape[1] != count:
+                each = each * tf.ones([1, count], dv.dtype)
+            parts.append(next_to_another(run, each))
+        return side_by_side(parts, dv)
 
 
 def largest_in_each(dims: ConeDims, part: tf.Tensor) -> tf.Tensor:
     """For each row, the size of the largest in its cone, `[B, m]`: an inequality is a
     cone of its own, and all equalities are one."""
-    parts = [part[:, :0]]
+    parts = []
     for run in dims.runs:
-        own = tf.abs(part[:, run.span])
+        (own,) = one_by_one(run, tf.abs(part))
         if not geometry_of(run).rows_are_apart:
-            each = tf.reshape(own, [-1, run.number, run.rows])
-            top = tf.reduce_max(each, axis=2, keepdims=True)
-            own = tf.reshape(top + tf.zeros_like(each), [-1, run.size])
-        parts.append(own)
-    return tf.concat(parts, axis=1)
+            top = tf.reduce_max(own, axis=1, keepdims=True)
+            own = top + tf.zeros_like(own)
+        parts.append(next_to_another(run, own))
+    return side_by_side(parts, part)
 
 
 def balance_of(dims: ConeDims, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor | None:
@@ -109,13 +133,10 @@ def are_inside(dims: ConeDims, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor | None:
     `complementary_pair` makes that certain."""
     parts = []
     for run in dims.runs:
-        own = [tf.reshape(part[:, run.span], [-1, run.rows]) for part in (y, s)]
-        inside = geometry_of(run).are_inside(*own)
+        inside = geometry_of(run).are_inside(*one_by_one(run, y, s))
         if inside is not None:
-            parts.append(tf.reshape(inside, [-1, run.number]))
-    if not parts:
-        return None
-    return tf.reduce_all(tf.concat(parts, axis=1), axis=1)
+            parts.append(next_to_another(run, inside[:, None]))
+    return tf.reduce_all(side_by_side(parts, y), axis=1) if parts else None
 
 
 class _Turn(NamedTuple):
@@ -152,14 +173,13 @@ class Spectrum(NamedTuple):
         """The spectrum at solutions `y, s [B, m]`."""
         values, turns = [], []
         for run in dims.runs:
-            own = [tf.reshape(part[:, run.span], [-1, run.rows]) for part in (y, s)]
             geometry = geometry_of(run)
-            d, basis = geometry.spectrum(*own)
-            values.append(tf.reshape(d, [-1, run.size]))
+            d, basis = geometry.spectrum(*one_by_one(run, y, s))
+            values.append(next_to_another(run, d))
             if basis is not None:
                 basis = tf.reshape(basis, [-1, run.number, *basis.shape[1:]])
             turns.append(_Turn(run, geometry, basis))
-        return cls(tf.concat(values, axis=1) if values else y, tuple(turns))
+        return cls(side_by_side(values, y), tuple(turns))
 
     @property
     def is_identity(self) -> bool:
