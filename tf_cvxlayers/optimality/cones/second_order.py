@@ -8,6 +8,7 @@ conic problems", 2019, section 3).
 
 The eigenbasis is a reflection that takes `u/|u|` to `-sign(u_1) e_1`, which is stable
 for every `u`, followed by a rotation of `(t, u_1)` by 45 degrees: `[sign, w]` holds it.
+Of a small cone it is a matrix, since one product is faster than some thirty operations.
 """
 
 import dataclasses
@@ -16,6 +17,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.optimality.cones.protocol import ConeGeometry
+
+# The most rows of a cone whose eigenbasis is kept as a matrix.
+_SMALL = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +67,11 @@ class SecondOrder(ConeGeometry):
         sign = tf.where(direction[:, :1] < 0, -one, one)
         w = tf.concat([direction[:, :1] + sign, direction[:, 1:]], axis=1)
         w = w * tf.sqrt(2.0 / tf.reduce_sum(w * w, axis=1, keepdims=True))
-        return tf.concat(values, axis=1), tf.concat([-sign, w], axis=1)
+        basis = tf.concat([-sign, w], axis=1)
+        if self.size <= _SMALL:
+            eye = tf.eye(self.size, batch_shape=[1, 1], dtype=v.dtype)
+            basis = self._turned(basis[:, None], eye, transpose=False)[:, 0]
+        return tf.concat(values, axis=1), basis
 
     def sides(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
         v = y - s
@@ -74,6 +82,11 @@ class SecondOrder(ConeGeometry):
         return np.sqrt(0.5) * tf.concat([t + size, t - size], axis=1)
 
     def turned(self, basis: tf.Tensor, part: tf.Tensor, transpose: bool) -> tf.Tensor:
+        if self.size <= _SMALL:
+            return tf.matmul(basis, part, transpose_a=transpose)
+        return self._turned(basis, part, transpose)
+
+    def _turned(self, basis: tf.Tensor, part: tf.Tensor, transpose: bool) -> tf.Tensor:
         sign, w = basis[:, :, :1, None], basis[:, :, 1:, None]
 
         def reflected(tail):
