@@ -86,7 +86,8 @@ pipeline.solve
 pipeline.pipeline
 
 layers.description layers.directions layers.weights layers.stand_ins
-layers.kinks
+layers.kinks layers.scales
+layers.solve_result
 layers.gradient_check
 layers.cone_layer
 layers.cvxpy_layer

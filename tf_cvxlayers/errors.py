@@ -40,7 +40,10 @@ class Status(enum.IntEnum):
 
 _ADVICE = {
     Status.SOLVED: "nothing to do",
-    Status.INACCURATE: "rescale the problem, or loosen the engine's tolerance",
+    Status.INACCURATE: (
+        "rescale what `str(layer.solve(...))` names; gradients may be those of "
+        "neighbouring constraints"
+    ),
     Status.PRIMAL_INFEASIBLE: (
         "no point satisfies the constraints: relax one of them with a penalised "
         "slack variable, or keep the parameters in a range where they can hold"

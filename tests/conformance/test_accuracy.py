@@ -4,6 +4,8 @@ Translations and units change no derivative, so that the answer at the origin is
 truth elsewhere; `tests/hard` has families with truth of their own.
 """
 
+import re
+
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -193,3 +195,50 @@ def test_both_engines_come_to_the_same_battery_schedule():
     (one, of_one), (other, of_other) = found
     np.testing.assert_allclose(one, other, atol=1e-9)
     np.testing.assert_allclose(of_one[0], of_other[0], atol=1e-8)
+
+
+def _with_far_apart_entries(digits, size):
+    """Quadratic programs within a box that have a solution, with entries 1e-`digits` to
+    1e+`digits`: the layer on an engine, and values."""
+    A, b = cp.Parameter((4, 3), name="A"), cp.Parameter(4, name="b")
+    c, w = cp.Parameter(3, name="c"), cp.Parameter(3, nonneg=True, name="w")
+    y = cp.Variable(3, name="y")
+    objective = cp.sum(cp.multiply(w, cp.square(y))) + c @ y
+    problem = cp.Problem(cp.Minimize(objective), [A @ y <= b, y >= -1e6, y <= 1e6])
+    rng = np.random.default_rng(digits)
+
+    def entries(*shape):
+        scale = 10.0 ** rng.uniform(-digits, digits, size=shape)
+        return scale * rng.normal(size=shape)
+
+    matrices, inside = entries(size, 4, 3), rng.normal(size=(size, 3))
+    slacks = np.abs(entries(size, 4))
+    limits = np.einsum("kij,kj->ki", matrices, inside) + slacks
+    values = [matrices, limits, entries(size, 3), np.abs(entries(size, 3))]
+    return problem, [A, b, c, w], y, values
+
+
+@each_engine
+@pytest.mark.parametrize("digits", [5, pytest.param(10, marks=pytest.mark.slow)])
+def test_what_has_a_solution_is_not_said_to_have_none(digits, engine):
+    problem, parameters, y, values = _with_far_apart_entries(digits, 200)
+    layer = CvxpyLayer(problem, parameters, y, engine=engine, on_failure="nan")
+    result = layer.solve(*values)
+    status = result.status.numpy()
+    assert not np.isin(status, [Status.PRIMAL_INFEASIBLE, Status.DUAL_INFEASIBLE]).any()
+    # Numbers ten digits apart fit in one system, and those twenty apart need not.
+    assert (status == Status.SOLVED).all() or digits > 5
+
+
+def test_what_is_not_solved_says_what_to_rescale():
+    problem, parameters, y, values = _with_far_apart_entries(12, 60)
+    layer = CvxpyLayer(problem, parameters, y, on_failure="nan")
+    result = layer.solve(*values)
+    assert re.match(
+        r"60 elements: \d+ SOLVED, .*\. Element \[\d+\]: numbers in", str(result)
+    )
+    assert re.search(
+        r"\(of '[Abcw]'\).*, a ratio of 1?\de\+\d+ in the units", str(result)
+    )
+    solved = layer.solve(*(value[:1] for value in _with_far_apart_entries(1, 2)[-1]))
+    assert str(solved) == "1 elements: 1 SOLVED"

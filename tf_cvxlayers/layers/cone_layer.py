@@ -1,7 +1,7 @@
 """The Keras layer around a cone program."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,6 +13,7 @@ from tf_cvxlayers.engines.selection import choose_engine
 from tf_cvxlayers.errors import CvxLayersError, ParameterError
 from tf_cvxlayers.layers.description import describe
 from tf_cvxlayers.layers.gradient_check import GradientReport, check_gradients
+from tf_cvxlayers.layers.solve_result import SolveResult
 from tf_cvxlayers.layers.stand_ins import Way, way_in_force
 from tf_cvxlayers.layers.weights import Learned, add_learned_weight
 from tf_cvxlayers.pipeline.batching import common_batch_shape
@@ -27,30 +28,6 @@ for _class in {type(engine) for engine in ENGINES}:
 let_pass_through(CvxLayersError)
 
 _ON_FAILURE = ("raise", "nan")
-
-
-class SolveResult(NamedTuple):
-    """What `layer.solve` returns.
-
-    Attributes:
-        variables: as the call returns them; NaN for elements without a solution.
-        status: int32 `[...]`, `int(Status.X)` for each batch element.
-        iterations: int32 `[...]`, of the solver.
-        primal_residual, dual_residual, gap: float64 `[...]`, relative.
-        margin: float64 `[...]`, how far the solution is from a kink, where it has no
-            derivative since a constraint is on neither of its sides, active and
-            inactive. In units in which one is typical; what is small, 1e-6 say, is as
-            good as a kink. NaN for elements without a solution, infinite where there
-            are no inequalities. (`optimality.margin`; a call does not compute it.)
-    """
-
-    variables: Any
-    status: tf.Tensor
-    iterations: tf.Tensor
-    primal_residual: tf.Tensor
-    dual_residual: tf.Tensor
-    gap: tf.Tensor
-    margin: tf.Tensor
 
 
 class ConeLayer(keras.layers.Layer):
@@ -126,21 +103,18 @@ class ConeLayer(keras.layers.Layer):
         return self._outputs(solved)
 
     def solve(self, *parameters) -> SolveResult:
-        """Solve, and say how it went for each batch element.
+        """Solve, and say how it went for each batch element; `str(result)` says it in
+        words.
 
         Never raises for an element without a solution; its variables are NaN.
 
         Args:
             *parameters: as in a call.
         """
-        measured = self.pipeline.measured(self._values(parameters))
-        solved = measured.solved
-        return SolveResult(
-            self._outputs(solved),
-            solved.status,
-            solved.iterations,
-            *solved.residuals,
-            measured.margin,
+        values = self._values(parameters)
+        measured = self.pipeline.measured(values)
+        return SolveResult.of(
+            self._outputs(measured.solved), measured, self.pipeline, values
         )
 
     def check_gradients(

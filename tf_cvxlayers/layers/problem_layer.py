@@ -7,13 +7,10 @@ import keras
 import tensorflow as tf
 
 from tf_cvxlayers.engines import Engine
-from tf_cvxlayers.layers.cone_layer import (
-    SolveResult,
-    engine_config,
-    engine_from_config,
-)
+from tf_cvxlayers.layers.cone_layer import engine_config, engine_from_config
 from tf_cvxlayers.layers.cvxpy_layer import CvxpyLayer
 from tf_cvxlayers.layers.gradient_check import GradientReport
+from tf_cvxlayers.layers.solve_result import SolveResult
 from tf_cvxlayers.layers.weights import Learned, add_learned_weight, learned_from
 from tf_cvxlayers.program.cone_program import ParameterSpec
 

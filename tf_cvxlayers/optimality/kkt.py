@@ -195,9 +195,7 @@ class FactoredKKT(NamedTuple):
             little = tf.where(tf.maximum(*missed) <= accepted, True, False)
             # An element that is done does not move: it must not depend on others.
             moved = zip((r, e), more, strict=True)
-            r, e = (
-                tf.where(kept[:, None], part, part + step) for part, step in moved
-            )
+            r, e = (tf.where(kept[:, None], part, part + step) for part, step in moved)
             return k + 1, r, e, kept | little
 
         r, e = self._regularized(*right)

@@ -58,6 +58,10 @@ class Closer(NamedTuple):
             x = part + x
         return point.at(x, point.y, point.s)
 
+    def exactly(self) -> ConeData:
+        """The data with all bounds where they are."""
+        return self.data._replace(b=self.data.b + self.nearer)
+
     def holds(self, found: ConeSolution) -> tf.Tensor:
         """Whether no bound that has been brought nearer is active, bool `[B]`."""
         active = (self.nearer > 0) & (found.s <= found.y)

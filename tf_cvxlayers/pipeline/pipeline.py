@@ -147,6 +147,12 @@ class Pipeline:
         """
         return self._at_once(self._measured_stages, values)
 
+    def data(self, values: list[tf.Tensor]) -> ConeData:
+        """The numbers of the program, before its reduction, for a batch of values:
+        tensors `[1 or B, size]`."""
+        parameters, _, _ = self._flat(values)
+        return computed(problem_data(self.program, parameters))
+
     def _at_once(self, stages: Callable[..., Any], values: list[tf.Tensor]) -> Any:
         """What `stages` make of the values."""
         if compiled_by_xla() or may_be_differentiated_twice(values):

@@ -176,8 +176,9 @@ def _in_rounds(
         closer = seen_closer(structure, own, before, usable, left.b, k)
         left = closer.units.data(left)
         new = _seen_well(ConeSolution(*solve(k > 0, *closer.data)))
-        new = _verified(structure, closer.data, left, new)
-        solved = tf.where(closer.holds(new), new.status, Status.INACCURATE)
+        new = _verified(structure, closer.exactly(), left, new)
+        holds = closer.holds(new) | is_infeasible(new.status)
+        solved = tf.where(holds, new.status, Status.INACCURATE)
         new = closer.original(new)._replace(status=solved)
         # A point that is nearly a solution is not given up for none.
         nearly = (before.status == Status.INACCURATE) & (new.status > Status.INACCURATE)

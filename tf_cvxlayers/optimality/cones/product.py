@@ -19,9 +19,7 @@ def one_by_one(run: Run, *parts: tf.Tensor) -> list[tf.Tensor]:
     """The rows of the equal cones of a run, among those of the product, `[1 or B, m]`:
     `[C, rows]`."""
     # An operation that changes nothing takes as long as one that does.
-    own = [
-        part if run.size == part.shape[1] else part[:, run.span] for part in parts
-    ]
+    own = [part if run.size == part.shape[1] else part[:, run.span] for part in parts]
     if run.number == 1:
         return own
     return [tf.reshape(part, [-1, run.rows]) for part in own]
@@ -46,7 +44,8 @@ def complementary_pair(
     dims: ConeDims, y: tf.Tensor, s: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The pair next to `y, s [B, m]` with `y` in `K*`, `s` in `K` and `y's = 0`."""
-    ys, ss = [], []
+    ys: list[tf.Tensor] = []
+    ss: list[tf.Tensor] = []
     for run in dims.runs:
         pair = geometry_of(run).pair(*one_by_one(run, y, s))
         for parts, part in zip((ys, ss), pair, strict=True):
