@@ -46,6 +46,9 @@ _RANK = 1e-13
 _COUNTED = 1e-9
 # Units that differ by a higher power of two are far apart; and passes that make them.
 _FAR_APART, _UNITS = 6.0, 8
+# How many refinements there are before what is missed is believed: multipliers that are
+# small beside others are not seen in it.
+_AT_LEAST = 2
 # Of rounding in a factorization, for each variable.
 _EPSILON = 1e-15
 
@@ -196,7 +199,7 @@ class FactoredKKT(NamedTuple):
             # An element that is done does not move: it must not depend on others.
             moved = zip((r, e), more, strict=True)
             r, e = (tf.where(kept[:, None], part, part + step) for part, step in moved)
-            return k + 1, r, e, kept | little
+            return k + 1, r, e, kept | (little & (k >= _AT_LEAST))
 
         r, e = self._regularized(*right)
         _, r, e, kept = tf.while_loop(

@@ -81,7 +81,11 @@ class _Point(NamedTuple):
     @classmethod
     def at(cls, dims, matrices, x, y, s) -> "_Point":
         """The point next to this one whose pair is complementary."""
-        y, s = complementary_pair(dims, y, s)
+        return cls.of(matrices, x, *complementary_pair(dims, y, s))
+
+    @classmethod
+    def of(cls, matrices, x, y, s) -> "_Point":
+        """This point."""
         Px, Ax, Aty = (
             matrices.P.times(x),
             matrices.A.times(x),
@@ -141,9 +145,10 @@ def refined(
     solution: ConeSolution,
     newton: Newton,
     thoroughly: tf.Tensor | bool,
-) -> tuple[ConeSolution, tf.Tensor]:
-    """The solution, closer where steps of Newton's method bring it closer; and whether
-    it is settled, bool `[B]`.
+) -> tuple[ConeSolution, tf.Tensor, tf.Tensor]:
+    """The solution, closer where steps of Newton's method bring it closer; whether it
+    is settled, bool `[B]`; and what it misses of the conditions, relative to their
+    terms, `[B]`.
 
     Args:
         dims, matrices: the programs.
@@ -153,7 +158,8 @@ def refined(
             its sides can be told from one of small numbers.
     """
     kink = tf.where(thoroughly, tf.constant(_KINK, tf.float64), _ROUNDED)
-    start = _Point.at(dims, matrices, *solution[:3])
+    given = _Point.of(matrices, *solution[:3])
+    start = _Point.at(dims, matrices, *given[:3])
     unsettled = tf.zeros_like(start.miss, tf.bool)
 
     def improve(k, point, best, least, settled):
@@ -175,13 +181,13 @@ def refined(
         )
         return k + 1, new, best, tf.where(better, miss, least), settled | ends
 
-    _, _, best, _, settled = tf.while_loop(
+    _, _, best, missed, settled = tf.while_loop(
         lambda _k, _point, _best, _least, settled: ~tf.reduce_all(settled),
         improve,
-        (0, start, tuple(start[:3]), start.miss, unsettled),
+        (0, start, tuple(given[:3]), given.miss, unsettled),
         maximum_iterations=_STEPS,
     )
-    return solution.at(*best), settled
+    return solution.at(*best), settled, missed
 
 
 def _without(F: tf.Tensor, rounding: tf.Tensor) -> tf.Tensor:

@@ -10,7 +10,9 @@ In `(r1, r2, z)` it is linear in `P`, `A` and `D` themselves, and as sparse as t
 * A Newton step (see `refinement`), with `-A` in place of `A`: `a = -F1`, `g = 0`,
   `u = -F2`; then `r1 = dx`, `r2 = dy`, `z = dv`.
 
-One sparse LU factorization (SuperLU) solves it. Where that fails, LSQR (Paige and
+One sparse LU factorization (SuperLU) solves it, with `delta` on the diagonal of the
+first two blocks, as in `kkt`, and refinement that removes its effect: auxiliary
+variables that nothing holds make the system singular. Where that fails, LSQR (Paige and
 Saunders, 1982) gives the least-squares solution of minimum norm of
 
     [P, -A'; D A, I - D] (r1, r2) = (a, D u + g).
@@ -31,12 +33,17 @@ from tf_cvxlayers.runtime import callback
 from tf_cvxlayers.runtime.threads import in_threads
 
 _TOKEN = "tf_cvxlayers/sparse_kkt/v1"
-# A relative residual above this says that a factorization has missed.
-_ACCEPTED = 1e-9
+# A relative residual above this says that a factorization has missed, and one below the
+# other that there is nothing to refine.
+_ACCEPTED, _EXACT = 1e-9, 1e-15
+_DELTA = 1e-8
+_REFINEMENTS = 10
+# A step that leaves more of the residual than this is the last one.
+_CRAWLS = 0.5
 
 
 class Method(enum.IntEnum):
-    """Factor, with zeros where that misses, or with LSQR behind it; or LSQR only."""
+    """Factor, as far as that leads, or with LSQR behind it; or LSQR only."""
 
     FACTOR = 0
     FACTOR_OR_LSQR = 1
@@ -108,6 +115,9 @@ class _System:
         rows += [n + D_rows, n + ones, n + m + ones, n + m + ones]
         columns += [n + m + D_columns, n + ones, n + ones, n + m + ones]
         self.off, self.ones = off, np.ones(m)
+        self.delta = sp.diags_array(
+            np.concatenate([np.full(n + m, _DELTA), np.zeros(m)]), format="csc"
+        )
         size = n + 2 * m
         count = sum(part.size for part in rows)
         numbered = sp.csc_array(
@@ -132,12 +142,32 @@ class _System:
             matrix = sp.csc_array(
                 (entries, self.indices, self.indptr), shape=(self.size, self.size)
             )
-            solution = _factored(matrix, np.concatenate(right))
-            if solution is not None:
+            solution, missed = self._factored(matrix, np.concatenate(right))
+            if method == Method.FACTOR or missed <= _ACCEPTED:
                 return solution[: self.n], solution[self.n : self.n + self.m]
-        if method == Method.FACTOR:
-            return 0.0, 0.0
         return self._least_squares(P, A, D, right)
+
+    def _factored(self, matrix, right) -> tuple[np.ndarray, float]:
+        """The refined solution by sparse LU, and how much of the right-hand side it
+        misses; zero where there is no factorization."""
+        solution, size = np.zeros_like(right), np.abs(right).max()
+        left, missed = right, 1.0
+        if not np.isfinite(size):
+            return solution, missed
+        try:
+            factor = splu(matrix + self.delta)
+        except RuntimeError:  # exactly singular
+            return solution, missed
+        for _ in range(_REFINEMENTS):
+            better = solution + factor.solve(left)
+            left = right - matrix @ better
+            before, missed = missed, float(np.abs(left).max() / size)
+            if not missed < before:
+                return solution, before
+            solution = better
+            if missed <= _EXACT or missed > _CRAWLS * before:
+                break
+        return solution, missed
 
     def _least_squares(self, P, A, D, right):
         a, g, u = right
@@ -162,20 +192,6 @@ class _System:
         both = np.concatenate([a, D @ u + g])
         r = lsqr(operator, both, atol=1e-13, btol=1e-13, iter_lim=20 * (n + m))[0]
         return r[:n], r[n:]
-
-
-def _factored(matrix, right) -> np.ndarray | None:
-    """The refined solution by sparse LU, or None where it misses."""
-    try:
-        factor = splu(matrix)
-    except RuntimeError:  # exactly singular
-        return None
-    solution = factor.solve(right)
-    solution += factor.solve(right - matrix @ solution)
-    miss = np.linalg.norm(right - matrix @ solution)
-    if not miss <= _ACCEPTED * np.linalg.norm(right):
-        return None
-    return solution
 
 
 callback.register(_TOKEN, _solve_batch)

@@ -31,6 +31,8 @@ from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStruct
 _ZOOM = 2.0**-10
 # In units of the typical slack, where a bound that is farther is put.
 _FARTHEST = 1e6
+# The most multiplications, or a few times as many, for singular values of equalities.
+_MOST = 10**8
 # Relative to the largest singular value, what counts as zero among equalities.
 _DEPENDENT = 1e-9
 
@@ -86,15 +88,16 @@ def seen_closer(
         k: how often it has been seen closer before.
     """
     slack = tf.where(usable[:, None], before.s, data.b)
-    x = before.x
+    other = tf.zeros_like(before.x)
     if fits_dense(structure):
         other = least_squares_point(structure, data, 1.0 / (1.0 + tf.abs(data.b)))
-        x = tf.where(usable[:, None], x, other)
+    x = tf.where(usable[:, None], before.x, other)
     x0 = viewpoints_near(x)
     seen = data
     for part in x0:
         seen = seen_from(structure, seen, part)
-    if structure.cones.zero and fits_dense(structure):
+    p = structure.cones.zero
+    if p and p * p * structure.n <= _MOST:
         seen = seen._replace(b=_in_agreement(structure, seen, rounding))
     zoom = tf.pow(tf.constant(_ZOOM, tf.float64), tf.cast(k, tf.float64))
     units = units_of(structure, seen, as_they_are, zoom)

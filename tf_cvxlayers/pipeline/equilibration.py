@@ -42,13 +42,15 @@ def as_they_need(
     """Rows divided by their largest entries, columns of `[P, A'; A, 0]` by the square
     root of theirs (Ruiz, "A scaling algorithm to equilibrate both rows and columns
     norms in matrices", 2001), and rows once more. Where columns are far apart that is
-    not enough, and it is done `by_means`.
+    not enough, and it is done `by_means`. A row with a single entry has nothing to say
+    of the unit of its variable, if it has a unit of its own.
 
     A matrix that is shared by the batch stays so, and `P` has no say then.
     """
     P, A = tf.abs(data.P), tf.abs(data.A)
     e = _inverse(_largest_rows(structure, A))
-    columns = column_largest(structure.A, A * take(e, structure.A.rows))
+    general = A * take(e, structure.A.rows) * _in_general_rows(structure)
+    columns = column_largest(structure.A, general)
     if _has_P_a_say(data):
         columns = tf.maximum(columns, column_largest(structure.P, P))
         # Of a matrix that need not be stored as a symmetric one.
@@ -77,14 +79,12 @@ def by_means(structure: ConeStructure, data: ConeData) -> tuple[tf.Tensor, tf.Te
     Gaussian elimination", 1972), but for the rows, divided by their largest entries.
 
     They do not depend on the units of variables and rows that a program is given in. Of
-    `P` the diagonal counts, up to a factor; a row with a single entry has nothing to
-    say of the unit of its variable.
+    `P` the diagonal counts, up to a factor.
     """
     pattern = structure.A
     A = tf.abs(data.A)
     of_A, in_A = exponent(A), tf.cast(A > 0, A.dtype)
-    several = np.bincount(pattern.rows, minlength=structure.m)[pattern.rows] > 1
-    counted = in_A * several.astype(float)
+    counted = in_A * _in_general_rows(structure)
     of_P = in_P = tf.zeros([1, structure.n], A.dtype)
     if _has_P_a_say(data):
         of_P, in_P = _diagonal(structure, data)
@@ -105,6 +105,16 @@ def by_means(structure: ConeStructure, data: ConeData) -> tuple[tf.Tensor, tf.Te
     units = two_to(d)
     scaled = A * take(units, pattern.columns)
     return units, _inverse(_largest_rows(structure, scaled))
+
+
+def _in_general_rows(structure: ConeStructure) -> np.ndarray:
+    """One for each entry of `A` in a row with several of them, or of a curved cone;
+    zero for others."""
+    rows = structure.A.rows
+    several = np.bincount(rows, minlength=structure.m) > 1
+    for run in structure.cones.runs:
+        several[run.span] |= not KINDS[run.kind].is_flat
+    return several[rows].astype(float)
 
 
 def _has_P_a_say(data: ConeData) -> bool:

@@ -38,6 +38,10 @@ _TOKEN = "tf_cvxlayers/diffcp/solve/v1"
 _SERIAL_ENTRIES = 40
 _DERIVATIVES = ("auto", "direct", "lsqr")
 
+# What a point may miss of the conditions, relative to their terms, to be near a
+# solution, whatever its solver says.
+_NEAR = 1e-2
+
 
 @dataclasses.dataclass(frozen=True)
 class Diffcp(Engine):
@@ -164,16 +168,16 @@ class Diffcp(Engine):
         )
         solution = ConeSolution(*outputs)
         if fits_dense(structure):
-            *point, settled = in_chunks(
+            *point, settled, missed = in_chunks(
                 lambda *tensors: _refined(
                     structure, tensors[:4], tensors[4:], thoroughly
                 ),
                 [*data, *solution[:3]],
                 [tf.TensorSpec([part.shape[1]], tf.float64) for part in solution[:3]]
-                + [tf.TensorSpec([], tf.bool)],
+                + [tf.TensorSpec([], tf.bool), tf.TensorSpec([], tf.float64)],
                 structure.P.size + structure.A.size,
             )
-            return _judged(solution, solution.at(*point), settled)
+            return _judged(solution, solution.at(*point), settled, missed)
         sparse = sparse_matrices(structure, data)
         newton = self._sparse_newton(structure, data)
         found = refined(structure.cones, sparse, solution, newton, thoroughly)
@@ -219,27 +223,30 @@ class Diffcp(Engine):
 def _refined(
     structure: ConeStructure, data, point, thoroughly
 ) -> tuple[tf.Tensor, ...]:
-    """`(x, y, s)`, refined with dense matrices, and whether it is settled."""
+    """`(x, y, s)`, refined with dense matrices, whether it is settled, and how much of
+    the conditions it misses."""
     dims, dense = structure.cones, dense_matrices(structure, ConeData(*data))
     x, y, s = point
     start = ConeSolution(x, y, s, None, None)
     newton = dense_newton(dims, dense, thoroughly)
-    solution, settled = refined(dims, dense, start, newton, thoroughly)
-    return *solution[:3], settled
+    solution, *verdict = refined(dims, dense, start, newton, thoroughly)
+    return *solution[:3], *verdict
 
 
 def _judged(
-    claimed: ConeSolution, solution: ConeSolution, settled: tf.Tensor
+    claimed: ConeSolution,
+    solution: ConeSolution,
+    settled: tf.Tensor,
+    missed: tf.Tensor,
 ) -> ConeSolution:
     """The refined solution, or the certificate that a solver claims to have."""
     certified = (is_infeasible(claimed.status) & tf.logical_not(settled))[:, None]
     pairs = zip(claimed[:3], solution[:3], strict=True)
-    status = tf.where(
-        claimed.status == Status.SOLVED, Status.INACCURATE, claimed.status
-    )
-    return claimed.at(*(tf.where(certified, *pair) for pair in pairs))._replace(
-        status=tf.where(settled, Status.SOLVED, status)
-    )
+    point = claimed.at(*(tf.where(certified, *pair) for pair in pairs))
+    status = claimed.status
+    near = tf.where(missed <= _NEAR, Status.INACCURATE, Status.NUMERICAL_ERROR)
+    status = tf.where(status <= Status.INACCURATE, near, status)
+    return point._replace(status=tf.where(settled, Status.SOLVED, status))
 
 
 @functools.lru_cache(maxsize=256)

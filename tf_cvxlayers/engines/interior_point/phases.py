@@ -119,8 +119,8 @@ def solved_in_phases(
         verdict, iterations = state.verdict[:, 0], state.iterations[:, 0]
         none = tf.zeros_like(verdict, tf.bool)
         point = ConeSolution(*_divided(state.point, none), verdict, iterations)
-        found = refined(dims, matrices, point, newton, thoroughly)
-        return k + 1, progress.after(state, *found)
+        point, settled, _ = refined(dims, matrices, point, newton, thoroughly)
+        return k + 1, progress.after(state, point, settled)
 
     _, progress = tf.while_loop(
         lambda _, progress: ~tf.reduce_all(progress.done),
