@@ -31,6 +31,9 @@ _USABLE = 1e-5
 _SOLVED = 1e-7
 # How often an element is solved again.
 _ROUNDS = 3
+# A point misses more than another one if it does so by this factor, and by more than
+# rounding.
+_WORSE, _ROUNDING = 10.0, 1e-12
 # A solution further from the origin than this, in units of its slacks, is not seen well
 # enough from there.
 _FAR = 1e3
@@ -180,14 +183,24 @@ def _in_rounds(
         holds = closer.holds(new) | is_infeasible(new.status)
         solved = tf.where(holds, new.status, Status.INACCURATE)
         new = closer.original(new)._replace(status=solved)
-        # A point that is nearly a solution is not given up for none.
-        nearly = (before.status == Status.INACCURATE) & (new.status > Status.INACCURATE)
-        moves = _is_open(before.status) & ~(nearly & _is_open(new.status))
+        # A point that is nearly a solution is not given up for one that is less so.
+        missed, misses = (_missed(structure, own, found) for found in (before, new))
+        nearer = misses <= tf.maximum(_WORSE * missed, _ROUNDING)
+        moves = _is_open(before.status) & (nearer | ~_is_open(new.status))
         parts = zip(solution, before, new, strict=True)
         return k + 1, ConeSolution(*(_put(which, moves, *part) for part in parts))
 
     _, solution = tf.while_loop(needed, again, (0, first), maximum_iterations=_ROUNDS)
     return solution
+
+
+def _missed(
+    structure: ConeStructure, data: ConeData, found: ConeSolution
+) -> tf.Tensor:
+    """The largest relative residual of each solution, `[B]`; infinite without one."""
+    missed = residuals(sparse_matrices(structure, data), *found[:3]).largest()
+    has_point = found.status <= Status.INACCURATE
+    return tf.where(has_point, missed, tf.constant(float("inf"), missed.dtype))
 
 
 def _put(
