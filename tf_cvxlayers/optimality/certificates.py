@@ -42,9 +42,11 @@ _BEYOND = 1e9
 # leave where there is no step of least squares.
 _EXACT, _LARGE_AND_SPARSE = 1e-11, 1e-7
 _NO_PART = 1e-4
+# A sum of no more than this, of vectors whose largest entry is one, is of no terms.
+_NOTHING = 1e-12
 # Steps of least squares.
 _STEPS = 2
-# Added to a diagonal, relative to the largest number on it.
+# Added to a diagonal, relative to the largest number on it, and to each of them.
 _REGULAR, _LITTLE = 1e-13, 1e-6
 # Relative to the largest slack or dual, one that is zero up to a solver's accuracy.
 _ACTIVE = 1e-6
@@ -56,24 +58,25 @@ def is_infeasible(status: tf.Tensor) -> tf.Tensor:
     return (status == Status.PRIMAL_INFEASIBLE) | (status == Status.DUAL_INFEASIBLE)
 
 
-def is_proven(
+def proven_status(
     structure: ConeStructure,
     data: ConeData,
     rounding: ConeData,
-    claim: ConeSolution,
+    found: ConeSolution,
 ) -> tf.Tensor:
-    """Whether the point of a claim that there is no solution proves it, bool `[B]`.
+    """The status of each element, where what is said to have no solution, or has none,
+    is said so if its `x` or `y` proves it, and only then: int32 `[B]`.
 
     Args:
         structure, data: the program.
         rounding: what that of the input has left in `q` and `b`.
-        claim: with its certificate.
+        found: the solution, or certificate, or what a solver was left with.
     """
-    claims = is_infeasible(claim.status)
+    status, unsolved = found.status, found.status != Status.SOLVED
 
     def verified():
         dims, exact = structure.cones, _LARGE_AND_SPARSE
-        x, y = claim.x, claim.y
+        x, y = found.x, found.y
         if fits_dense(structure):
             dense, exact = dense_matrices(structure, data), _EXACT
             y = _nearer_separation(dims, dense, y)
@@ -82,10 +85,12 @@ def is_proven(
         matrices, terms = (sparse_matrices(structure, part) for part in (data, sizes))
         separates = _separation(dims, matrices, terms, rounding.b, y).holds(exact)
         recedes = _recession(dims, matrices, terms, rounding.q, x).holds(exact)
-        primal = claim.status == Status.PRIMAL_INFEASIBLE
-        return tf.where(primal, separates, claims & recedes)
+        other = tf.where(is_infeasible(status), Status.NUMERICAL_ERROR, status)
+        other = tf.where(recedes, Status.DUAL_INFEASIBLE, other)
+        other = tf.where(separates, Status.PRIMAL_INFEASIBLE, other)
+        return tf.where(unsolved, other, status)
 
-    return rarely(tf.reduce_any(claims), verified, lambda: claims)
+    return rarely(tf.reduce_any(unsolved), verified, lambda: status)
 
 
 class _Inequality(NamedTuple):
@@ -154,7 +159,7 @@ def _recession(
 def _of_terms(sums: tf.Tensor) -> tf.Tensor:
     """Sums of the sizes of terms, none of them much smaller than the others: of rows
     and columns that have no part in a certificate only rounding is left."""
-    return sums + _NO_PART * largest(sums)[:, None] + _TINY
+    return sums + _NO_PART * largest(sums)[:, None] + _NOTHING
 
 
 def _nearer_separation(dims: ConeDims, matrices: Matrices, y: tf.Tensor) -> tf.Tensor:
@@ -201,12 +206,9 @@ def least_squares_point(
     return _solved(P.plus(A.gram(A)), A.transposed(weight * data.b) - bent, _LITTLE)
 
 
-def _solved(
-    matrix: SymmetricMatrix, right: tf.Tensor, added: float = _REGULAR
-) -> tf.Tensor:
+def _solved(matrix: SymmetricMatrix, right: tf.Tensor, added: float = 0.0) -> tf.Tensor:
     diagonal = matrix.diagonal_part()
-    least = added * largest(diagonal)[:, None] + _TINY
-    least = least * tf.ones_like(diagonal)
+    least = _REGULAR * largest(diagonal)[:, None] + _TINY + added * diagonal
     return matrix.plus(Diagonal(least)).factored().solve(right[:, None])[:, 0]
 
 

@@ -15,7 +15,7 @@ from tf_cvxlayers.engines.base import Engine
 from tf_cvxlayers.errors import Status
 from tf_cvxlayers.linalg.batch_axis import dynamic_batch_size
 from tf_cvxlayers.linalg.vectors import largest
-from tf_cvxlayers.optimality.certificates import is_infeasible, is_proven
+from tf_cvxlayers.optimality.certificates import is_infeasible, proven_status
 from tf_cvxlayers.optimality.matrices import sparse_matrices
 from tf_cvxlayers.optimality.residuals import Residuals, residuals
 from tf_cvxlayers.pipeline.closer import seen_closer
@@ -105,16 +105,6 @@ def _seen_well(found: ConeSolution) -> ConeSolution:
     return found._replace(status=tf.where(far, Status.INACCURATE, found.status))
 
 
-def _verified(
-    structure: ConeStructure, data: ConeData, rounding: ConeData, found: ConeSolution
-) -> ConeSolution:
-    """The solution, with claims that there is none where they are proven alone."""
-    claims = is_infeasible(found.status)
-    proven = is_proven(structure, data, rounding, found)
-    status = tf.where(claims & ~proven, Status.NUMERICAL_ERROR, found.status)
-    return found._replace(status=status)
-
-
 def _is_open(status: tf.Tensor) -> tf.Tensor:
     return (status != Status.SOLVED) & tf.logical_not(is_infeasible(status))
 
@@ -179,10 +169,10 @@ def _in_rounds(
         closer = seen_closer(structure, own, before, usable, left.b, k)
         left = closer.units.data(left)
         new = _seen_well(ConeSolution(*solve(k > 0, *closer.data)))
-        new = _verified(structure, closer.exactly(), left, new)
-        holds = closer.holds(new) | is_infeasible(new.status)
-        solved = tf.where(holds, new.status, Status.INACCURATE)
-        new = closer.original(new)._replace(status=solved)
+        status = proven_status(structure, closer.exactly(), left, new)
+        misled = (status == Status.SOLVED) & ~closer.holds(new)
+        status = tf.where(misled, Status.INACCURATE, status)
+        new = closer.original(new)._replace(status=status)
         # A point that is nearly a solution is not given up for one that is less so.
         missed, misses = (_missed(structure, own, found) for found in (before, new))
         nearer = misses <= tf.maximum(_WORSE * missed, _ROUNDING)
@@ -194,9 +184,7 @@ def _in_rounds(
     return solution
 
 
-def _missed(
-    structure: ConeStructure, data: ConeData, found: ConeSolution
-) -> tf.Tensor:
+def _missed(structure: ConeStructure, data: ConeData, found: ConeSolution) -> tf.Tensor:
     """The largest relative residual of each solution, `[B]`; infinite without one."""
     missed = residuals(sparse_matrices(structure, data), *found[:3]).largest()
     has_point = found.status <= Status.INACCURATE
