@@ -18,6 +18,12 @@ from tf_cvxlayers.engines import Diffcp, InteriorPoint
 each_engine = pytest.mark.parametrize(
     "engine", [InteriorPoint(), Diffcp()], ids=["interior_point", "diffcp"]
 )
+# Its solves again take seconds to trace.
+one_of_them_slowly = pytest.mark.parametrize(
+    "engine",
+    [pytest.param(InteriorPoint(), marks=pytest.mark.slow), Diffcp()],
+    ids=["interior_point", "diffcp"],
+)
 
 
 def _layer(problem, parameters, variables, engine, dtype="float64"):
@@ -31,7 +37,7 @@ def _assert_solved(layer, values):
     return result
 
 
-@each_engine
+@one_of_them_slowly
 def test_a_translation_changes_no_derivative(engine):
     n, m, batch = 4, 5, 60
     P = cp.Parameter((n, n), PSD=True, name="P")
@@ -62,8 +68,9 @@ def test_a_translation_changes_no_derivative(engine):
             np.testing.assert_allclose(part, truth, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.slow
 @each_engine
-@pytest.mark.parametrize("linear", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("linear", [False, True])
 def test_tracking_far_from_the_origin(engine, linear):
     T = 12
     r, x = cp.Parameter(T, name="r"), cp.Variable(T)
@@ -138,7 +145,7 @@ def test_a_box_is_feasible_wherever_it_is(engine):
     np.testing.assert_allclose(found, values, rtol=1e-12)
 
 
-@each_engine
+@one_of_them_slowly
 def test_a_bound_that_is_far_away_is_not_there(engine):
     p, u, x = cp.Parameter(2, name="p"), cp.Parameter(2, name="u"), cp.Variable(2)
     problem = cp.Problem(cp.Minimize(cp.sum_squares(x - p)), [x <= u, x >= -u])
@@ -149,34 +156,86 @@ def test_a_bound_that_is_far_away_is_not_there(engine):
     np.testing.assert_allclose(found, np.tile([1.0, -1.0], (len(far), 1)), atol=1e-9)
 
 
-@each_engine
+@one_of_them_slowly
 @pytest.mark.parametrize(
-    "cost", ["linear", pytest.param("quadratic", marks=pytest.mark.slow)]
+    ("cost", "n"),
+    [
+        ("linear", 10),
+        pytest.param("quadratic", 10, marks=pytest.mark.slow),
+        # Large and sparse.
+        pytest.param("linear", 15, marks=pytest.mark.slow),
+        pytest.param("quadratic", 15, marks=pytest.mark.slow),
+    ],
 )
-def test_equalities_that_agree_but_for_the_rounding_of_float32(engine, cost):
+def test_equalities_that_agree_but_for_the_rounding_of_float32(engine, cost, n):
     """Transport between two softmax outputs: one equality is redundant, and off by
     1e-8."""
-    n = 10
+    layer, sides = _transport(n, cost, engine)
+    plans = _assert_solved(layer, sides).variables
+    np.testing.assert_allclose(tf.reduce_sum(plans, axis=2), sides[0], atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_plan_next_to_zero_is_inaccurate_and_near():
+    """With entropy it has entries of 1e-43, which no cone of float64 has."""
+    layer, sides = _transport(15, "entropic", Diffcp())
+    result = layer.solve(*sides)
+    np.testing.assert_array_equal(result.status, Status.INACCURATE)
+    sums = tf.reduce_sum(result.variables, axis=2)
+    np.testing.assert_allclose(sums, sides[0], atol=1e-6)
+
+
+def _transport(n, cost, engine):
     x = np.linspace(0, 1, n)
     C = (x[:, None] - x) ** 2
     a = cp.Parameter(n, nonneg=True, name="a")
     b = cp.Parameter(n, nonneg=True, name="b")
     plan = cp.Variable((n, n), nonneg=True)
     rows = [cp.sum(plan, axis=1) == a, cp.sum(plan, axis=0) == b]
-    more = 0.1 * cp.sum_squares(plan) if cost == "quadratic" else 0.0
-    objective = cp.Minimize(cp.sum(cp.multiply(C, plan)) + more)
+    more = {
+        "linear": 0.0,
+        "quadratic": 0.1 * cp.sum_squares(plan),
+        "entropic": -0.01 * cp.sum(cp.entr(plan)),
+    }
+    objective = cp.Minimize(cp.sum(cp.multiply(C, plan)) + more[cost])
     layer = _layer(cp.Problem(objective, rows), [a, b], plan, engine, "float32")
     rng = np.random.default_rng(0)
     sides = [
         tf.nn.softmax(tf.constant(rng.normal(size=(8, n)), tf.float32)) for _ in "ab"
     ]
-    plans = _assert_solved(layer, sides).variables
-    np.testing.assert_allclose(tf.reduce_sum(plans, axis=2), sides[0], atol=1e-6)
+    return layer, sides
+
+
+@pytest.mark.slow
+@each_engine
+def test_a_landing_trajectory_has_its_derivative(engine):
+    """Forty second-order cones, of an order at which systems are sparse."""
+    N, g = 40, np.array([0, 0, -3.7])
+    X, V = cp.Variable((N + 1, 3)), cp.Variable((N + 1, 3))
+    U, s = cp.Variable((N, 3)), cp.Variable(N)
+    x0 = cp.Parameter(3, name="x0")
+    limits = [X[0] == x0, V[0] == [-2, 1, -5], V[N] == 0, X[N] == 0]
+    limits += [X[1:] == X[:-1] + V[:-1] + 0.5 * (U + g), V[1:] == V[:-1] + U + g]
+    limits += [cp.norm(U, axis=1) <= s, s <= 9, U[:, 2] >= 0.3 * s]
+    limits += [cp.norm(X[:N, :2], axis=1) <= 1.2 * X[:N, 2]]
+    objective = cp.Minimize(cp.sum(s) + 1e-3 * cp.sum_squares(U))
+    layer = _layer(cp.Problem(objective, limits), [x0], U, engine)
+    start = np.array([80.0, 40.0, 240.0])
+    _assert_solved(layer, [start])
+    w = np.random.default_rng(1).normal(size=(N, 3))
+    d = np.random.default_rng(2).normal(size=3)
+    with tf.GradientTape() as tape:
+        x = tf.constant(start)
+        tape.watch(x)
+        value = tf.reduce_sum(layer(x) * w)
+    assert tape.gradient(value, x).numpy() @ d == pytest.approx(
+        -0.00632521245, rel=1e-6
+    )
 
 
 @pytest.mark.slow
 def test_both_engines_come_to_the_same_battery_schedule():
-    T = 24
+    T = 48
     rng = np.random.default_rng(0)
     price = 1.0 + 0.5 * np.sin(np.arange(T) / 24 * 6.28)
     price = price + 0.1 * rng.normal(size=(4, T))
@@ -218,7 +277,7 @@ def _with_far_apart_entries(digits, size):
     return problem, [A, b, c, w], y, values
 
 
-@each_engine
+@one_of_them_slowly
 @pytest.mark.parametrize("digits", [5, pytest.param(10, marks=pytest.mark.slow)])
 def test_what_has_a_solution_is_not_said_to_have_none(digits, engine):
     problem, parameters, y, values = _with_far_apart_entries(digits, 200)

@@ -59,7 +59,16 @@ KINKS = {
 }
 
 
-@pytest.mark.parametrize("name", KINKS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.slow if name in ("second-order", "exponential") else (),
+        )
+        for name in KINKS
+    ],
+)
 def test_a_kink_is_named(name):
     make, value, row = KINKS[name]
     report = make().check_gradients(np.array(value))
@@ -70,6 +79,7 @@ def test_a_kink_is_named(name):
     assert words.endswith(", in batch element [0]")
 
 
+@pytest.mark.slow
 def test_where_solutions_end_there_is_a_kink():
     p, x = cp.Parameter(name="p"), cp.Variable(name="x")
     problem = cp.Problem(cp.Minimize(cp.square(x)), [x >= p, x <= 1])
@@ -79,7 +89,15 @@ def test_where_solutions_end_there_is_a_kink():
     assert str(report).endswith("in batch element [1]")
 
 
-@pytest.mark.parametrize("name", ["optnet", "ellipsoid", "spectraplex", "softmax"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "optnet",
+        pytest.param("ellipsoid", marks=pytest.mark.slow),
+        "spectraplex",
+        "softmax",
+    ],
+)
 def test_a_fault_is_no_kink(name, monkeypatch):
     case = BY_NAME[name]
     engine = type(case.layer().engine)

@@ -207,6 +207,7 @@ def test_a_large_batch_is_its_elements(name):
     np.testing.assert_array_equal(outputs[rows], few)
 
 
+@pytest.mark.slow
 def test_the_limit_of_iterations_is_kept_and_named():
     case = BY_NAME["sum_of_norms"]
     layer = case.new_layer(engine=InteriorPoint(max_iterations=1))

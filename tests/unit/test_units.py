@@ -63,6 +63,27 @@ def test_units_are_powers_of_two_and_bring_entries_near_one(way):
     assert spread(units.data(data)) < min(1e-2 * spread(data), 1e4)
 
 
+def test_a_bound_on_a_variable_does_not_hide_its_unit():
+    """Equalities whose columns are far apart, and a bound of its own for each."""
+    rng = np.random.default_rng(0)
+    columns = 10.0 ** rng.uniform(-6, 6, size=5)
+    A = np.concatenate([rng.uniform(1.0, 2.0, size=(3, 5)), np.eye(5)]) * columns
+    rows, of = np.nonzero(A.T)[::-1]
+    structure = ConeStructure(
+        Pattern(np.zeros(0, int), np.zeros(0, int), (5, 5)),
+        Pattern(rows, of, A.shape),
+        ConeDims(zero=3, nonnegative=5),
+    )
+    data = ConeData(
+        tf.zeros([1, 0], tf.float64),
+        tf.ones([1, 5], tf.float64),
+        tf.constant(A[rows, of][None]),
+        tf.ones([1, 8], tf.float64),
+    )
+    sizes = np.abs(units_of(structure, data).data(data).A)
+    assert sizes.max() / sizes.min() < 100.0
+
+
 def test_solutions_and_gradients_change_with_the_units():
     rng = np.random.default_rng(1)
     data = badly_scaled(rng)
