@@ -27,6 +27,7 @@ from tf_cvxlayers.linalg.vectors import largest
 from tf_cvxlayers.optimality.cones.product import (
     next_to_another,
     one_by_one,
+    over_each,
     side_by_side,
 )
 from tf_cvxlayers.optimality.cones.table import geometry_of
@@ -70,13 +71,7 @@ def _lengths(dims: ConeDims, A: SparseRows) -> tf.Tensor:
     without entries."""
     squares = SparseRows(A.pattern, A.values * A.values)
     rows = tf.sqrt(squares.times(tf.ones([1, A.pattern.shape[1]], A.values.dtype)))
-    parts = []
-    for run in dims.runs:
-        (own,) = one_by_one(run, rows)
-        if not geometry_of(run).keeps_axes:
-            own = tf.reduce_max(own, axis=1, keepdims=True) + tf.zeros_like(own)
-        parts.append(next_to_another(run, own))
-    rows = side_by_side(parts, rows)
+    rows = over_each(dims, rows, lambda run: geometry_of(run).keeps_axes)
     return tf.where(rows > 0, rows, tf.ones_like(rows))
 
 

@@ -13,6 +13,7 @@ from tf_cvxlayers.linalg.batch_axis import batch_size
 from tf_cvxlayers.linalg.extremes import column_largest, row_largest
 from tf_cvxlayers.linalg.powers_of_two import exponent, power_of_two, two_to
 from tf_cvxlayers.linalg.sparse import sum_by_row, take
+from tf_cvxlayers.optimality.cones.product import over_each
 from tf_cvxlayers.program.cone_program import ConeData, ConeStructure
 from tf_cvxlayers.program.cones import KINDS, ConeDims
 from tf_cvxlayers.runtime.rarely import rarely
@@ -150,24 +151,16 @@ def _sums(structure: ConeStructure):
 
 def _largest_rows(structure: ConeStructure, A: tf.Tensor) -> tf.Tensor:
     """The largest entry in each row, or in the rows of its curved cone."""
-    return _over_cones(structure.cones, row_largest(structure.A, A), tf.reduce_max)
+    return _over_cones(structure.cones, row_largest(structure.A, A))
 
 
 def _over_cones(
-    dims: ConeDims, rows: tf.Tensor, reduced: Callable[..., tf.Tensor]
+    dims: ConeDims,
+    rows: tf.Tensor,
+    reduced: Callable[..., tf.Tensor] = tf.reduce_max,
 ) -> tf.Tensor:
     """For the rows of each curved cone, their maximum or sum; others as they are."""
-    if dims.is_polyhedral:
-        return rows
-    parts = []
-    for run in dims.runs:
-        part = rows[:, run.span]
-        if not KINDS[run.kind].is_flat:
-            each = tf.reshape(part, [-1, run.number, run.rows])
-            one = reduced(each, axis=2, keepdims=True)
-            part = tf.reshape(one + tf.zeros_like(each), [-1, run.size])
-        parts.append(part)
-    return tf.concat(parts, axis=1)
+    return over_each(dims, rows, lambda run: KINDS[run.kind].is_flat, reduced)
 
 
 def _inverse(size: tf.Tensor) -> tf.Tensor:

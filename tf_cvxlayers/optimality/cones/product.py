@@ -3,7 +3,7 @@
 `protocol` says what each kind of cone knows, `table` which file knows it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -99,17 +99,33 @@ class Sides(NamedTuple):
         return side_by_side(parts, dv)
 
 
+def over_each(
+    dims: ConeDims,
+    part: tf.Tensor,
+    are_apart: Callable[[Run], bool],
+    reduced: Callable[..., tf.Tensor] = tf.reduce_max,
+) -> tf.Tensor:
+    """For each row, the largest in its cone, `[1 or B, m]`.
+
+    Args:
+        dims, part: the cones, and a number for each row.
+        are_apart: of which cones the rows stay as they are.
+        reduced: another reduction.
+    """
+    parts = []
+    for run in dims.runs:
+        (own,) = one_by_one(run, part)
+        if not are_apart(run):
+            own = reduced(own, axis=1, keepdims=True) + tf.zeros_like(own)
+        parts.append(next_to_another(run, own))
+    return side_by_side(parts, part)
+
+
 def largest_in_each(dims: ConeDims, part: tf.Tensor) -> tf.Tensor:
     """For each row, the size of the largest in its cone, `[B, m]`: an inequality is a
     cone of its own, and all equalities are one."""
-    parts = []
-    for run in dims.runs:
-        (own,) = one_by_one(run, tf.abs(part))
-        if not geometry_of(run).rows_are_apart:
-            top = tf.reduce_max(own, axis=1, keepdims=True)
-            own = top + tf.zeros_like(own)
-        parts.append(next_to_another(run, own))
-    return side_by_side(parts, part)
+    sizes = tf.abs(part)
+    return over_each(dims, sizes, lambda run: geometry_of(run).rows_are_apart)
 
 
 def balance_of(dims: ConeDims, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor | None:
