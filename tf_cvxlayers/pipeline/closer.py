@@ -100,7 +100,7 @@ def seen_closer(
     if p and p * p * structure.n <= _MOST:
         seen = seen._replace(b=_in_agreement(structure, seen, rounding))
     zoom = tf.pow(tf.constant(_ZOOM, tf.float64), tf.cast(k, tf.float64))
-    units = units_of(structure, seen, as_they_are, zoom, typical=tf.equal(k, 0))
+    units = units_of(structure, seen, as_they_are, zoom)
     scaled = units.data(seen)
     # One is in the range of `b`; where all else is far too, that is found out.
     typical = tf.where(k > 0, tf.maximum(_typical(slack / units.s), 1.0), 1.0)

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_cvxlayers.linalg.batch_axis import summed_like
-from tf_cvxlayers.linalg.powers_of_two import exponent, power_of_two, two_to
+from tf_cvxlayers.linalg.powers_of_two import power_of_two
 from tf_cvxlayers.linalg.sparse import take
 from tf_cvxlayers.pipeline.equilibration import Equilibrated, as_they_need
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
@@ -79,7 +79,6 @@ def units_of(
     data: ConeData,
     equilibrated: Equilibrated = as_they_need,
     zoom: tf.Tensor | float = 1.0,
-    typical: tf.Tensor | bool = False,
 ) -> Units:
     """The units in which the numbers of a batch are near one.
 
@@ -87,16 +86,11 @@ def units_of(
         structure, data: the program.
         equilibrated: how `d` and `e` are found.
         zoom: how much smaller the unit of `x` and `s` is to be, a power of two.
-        typical: whether that unit is the mean of the numbers of `b`, by their
-            logarithms, which does not depend on the one that they are given in.
     """
     d, e = equilibrated(structure, data)
     on_P = take(d, structure.P.rows) * take(d, structure.P.columns)
     on_A = take(e, structure.A.rows) * take(d, structure.A.columns)
     P, q, b = _range(data.P * on_P), _range(data.q * d), _range(data.b * e)
-    if typical is not False:
-        mean = _mean(data.b * e)
-        b = _Range(*(tf.where(typical, mean, part) for part in b))
     # Without offsets, or where all are far away, the size of x is that at which the
     # objective's terms balance.
     both = (P.largest > 0) & (q.largest > 0)
@@ -141,11 +135,3 @@ def _range(values: tf.Tensor) -> _Range:
         tf.reduce_min(tf.where(size > 0, size, infinity), axis=1, keepdims=True),
         tf.reduce_max(size, axis=1, keepdims=True),
     )
-
-
-def _mean(values: tf.Tensor) -> tf.Tensor:
-    """The power of two at the mean of the logarithms of what is not zero, `[B, 1]`."""
-    used = tf.cast(values != 0, values.dtype)
-    count = tf.reduce_sum(used, axis=1, keepdims=True)
-    total = tf.reduce_sum(used * exponent(tf.abs(values)), axis=1, keepdims=True)
-    return tf.sign(count) * two_to(total / tf.maximum(count, 1.0))

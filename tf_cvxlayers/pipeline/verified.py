@@ -132,7 +132,7 @@ def _solved_again(
 
     def in_other_units():
         # In which nothing depends on the units that the program was given in.
-        units = units_of(structure, data, by_means, typical=True)
+        units = units_of(structure, data, by_means)
         scaled = units.data(data)
         left = scaled._replace(
             q=rounding * tf.abs(scaled.q), b=rounding * tf.abs(scaled.b)
