@@ -1,7 +1,5 @@
 """Which numbers of a program are too far apart, in words."""
 
-from typing import NamedTuple
-
 import numpy as np
 import tensorflow as tf
 
@@ -15,18 +13,6 @@ from tf_cvxlayers.program.cone_program import ConeData, ConeProgram
 _UNCLEAR = Status.INACCURATE, Status.ITERATION_LIMIT, Status.NUMERICAL_ERROR
 # Numbers of one kind that have a higher ratio are far apart.
 _FAR_APART = 1e7
-
-
-class _Number(NamedTuple):
-    """An entry of the data.
-
-    Attributes:
-        size: its absolute value, in the units that suit the program best.
-        words: which one it is.
-    """
-
-    size: float
-    words: str
 
 
 def words_of(pipeline: Pipeline, values: list[tf.Tensor], status: np.ndarray) -> str:
@@ -83,15 +69,10 @@ def _spread(program: ConeProgram, scaled: ConeData, kind: str) -> tuple[float, s
     used = np.flatnonzero((sizes > 0) & np.isfinite(sizes))
     if not used.size:
         return 1.0, ""
-    least, most = (
-        _Number(float(sizes[k]), _words(program, kind, int(k)))
-        for k in (used[np.argmin(sizes[used])], used[np.argmax(sizes[used])])
-    )
-    words = (
-        f"numbers in {kind} reach from {least.size:.0e}, {least.words}, to "
-        f"{most.size:.0e}, {most.words}"
-    )
-    return most.size / least.size, words
+    least, most = used[np.argmin(sizes[used])], used[np.argmax(sizes[used])]
+    ends = [f"{sizes[k]:.0e}, {_words(program, kind, int(k))}" for k in (least, most)]
+    words = f"numbers in {kind} reach from {', to '.join(ends)}"
+    return float(sizes[most] / sizes[least]), words
 
 
 def _words(program: ConeProgram, kind: str, entry: int) -> str:

@@ -22,8 +22,9 @@ class SolveResult(_Fields):
     """What `layer.solve` returns: a tuple, with `str(result)` in words.
 
     The words say how many elements ended with which status; and of the first one that
-    is `INACCURATE`, which of its numbers are far apart, where they are, which
-    parameters they belong to, and what to do. In a graph there are none.
+    is neither solved nor proven to have no solution, which of its numbers are far
+    apart, where they are, which parameters they belong to, and what to do. In a graph
+    there are none.
 
     Attributes:
         variables: as the call returns them; NaN for elements without a solution.

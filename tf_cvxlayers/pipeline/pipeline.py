@@ -155,9 +155,8 @@ class Pipeline:
 
     def _at_once(self, stages: Callable[..., Any], values: list[tf.Tensor]) -> Any:
         """What `stages` make of the values."""
-        if compiled_by_xla() or may_be_differentiated_twice(values):
-            return stages(*values)
-        if forward_mode_watches(values):
+        refused = may_be_differentiated_twice(values) or forward_mode_watches(values)
+        if refused or compiled_by_xla():
             return stages(*values)
         # The stages are hundreds of small ops; as a graph they run at once. A graph
         # serves all sizes of its batch dimensions but 1, which are shared values.
