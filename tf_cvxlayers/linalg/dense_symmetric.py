@@ -58,6 +58,9 @@ class CholeskyFactor(Factor):
     triangle: tf.Tensor
 
     def solve(self, right: tf.Tensor) -> tf.Tensor:
+        if len(right.shape) == 2:
+            column = right[:, :, None]
+            return tf.linalg.cholesky_solve(self.triangle, column)[:, :, 0]
         columns = tf.linalg.matrix_transpose(right)
         columns = tf.linalg.cholesky_solve(self.triangle, columns)
         return tf.linalg.matrix_transpose(columns)

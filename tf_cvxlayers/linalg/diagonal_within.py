@@ -91,6 +91,8 @@ class FactorWithin(Factor):
         return cls(numbers, E, E_inverse, tf.linalg.cholesky(S))
 
     def solve(self, right: tf.Tensor) -> tf.Tensor:
+        if len(right.shape) == 2:
+            return self.solve(right[:, None])[:, 0]
         x = self._corrected(right / self.numbers[:, None])
         # Once more, for what rounding leaves: it would be multiplied by all of H.
         return self._corrected(x)

@@ -73,4 +73,4 @@ class Factor(abc.ABC):
 
     @abc.abstractmethod
     def solve(self, right: tf.Tensor) -> tf.Tensor:
-        """The solutions for right-hand sides `[B, k, n]`."""
+        """The solutions for right-hand sides `[B, n]` or `[B, k, n]`."""

@@ -67,20 +67,20 @@ def _adjoint_solution(
     cone = system.cone
     right = (
         gx - system.A.transposed(gs),
-        cone.values * cone.into(gy[:, :, None])[:, :, 0],
+        cone.values * cone.into(gy),
     )
     (r1, e), kept = system.factored().solve_until(right, _ACCEPTED, _REFINEMENTS)
     kept = (kept | ~_is_nonzero(cotangent)[:, 0])[:, None]
 
     def repaired():
         # Of all elements, and then a choice: that can be vectorized by `tape.jacobian`.
-        best = system.decomposed().least_squares(right)
+        best = system.decomposed().solve(right)
         return tuple(
             tf.where(kept, part, new) for part, new in zip((r1, e), best, strict=True)
         )
 
     r1, e = tf.cond(tf.reduce_all(kept), lambda: (r1, e), repaired)
-    r2 = cone.out_of(e[:, :, None])[:, :, 0] - gs
+    r2 = cone.out_of(e) - gs
     return r1, r2 if balance is None else r2 * balance
 
 

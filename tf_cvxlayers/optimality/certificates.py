@@ -209,7 +209,7 @@ def least_squares_point(
 def _solved(matrix: SymmetricMatrix, right: tf.Tensor, added: float = 0.0) -> tf.Tensor:
     diagonal = matrix.diagonal_part()
     least = _REGULAR * largest(diagonal)[:, None] + _TINY + added * diagonal
-    return matrix.plus(Diagonal(least)).factored().solve(right[:, None])[:, 0]
+    return matrix.plus(Diagonal(least)).factored().solve(right)
 
 
 def _normalized(vector: tf.Tensor) -> tf.Tensor:

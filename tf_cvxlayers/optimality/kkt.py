@@ -32,10 +32,10 @@ from tf_cvxlayers.linalg.powers_of_two import exponent, two_to
 from tf_cvxlayers.linalg.rows import Rows
 from tf_cvxlayers.linalg.singular_values import SingularValues
 from tf_cvxlayers.linalg.symmetric import Factor, SymmetricMatrix
+from tf_cvxlayers.linalg.vectors import largest
 from tf_cvxlayers.optimality.cones.product import Spectrum
 from tf_cvxlayers.optimality.matrices import Matrices
 from tf_cvxlayers.program.cones import ConeDims
-from tf_cvxlayers.runtime.xla import compiled_by_xla
 
 Pair = tuple[tf.Tensor, tf.Tensor]
 
@@ -46,9 +46,6 @@ _RANK = 1e-13
 _COUNTED = 1e-9
 # Units that differ by a higher power of two are far apart; and passes that make them.
 _FAR_APART, _UNITS = 6.0, 8
-# How many refinements there are before what is missed is believed: multipliers that are
-# small beside others are not seen in it.
-_AT_LEAST = 2
 # Of rounding in a factorization, for each variable.
 _EPSILON = 1e-15
 
@@ -72,8 +69,8 @@ class KKT(NamedTuple):
     def factored(self) -> "FactoredKKT":
         """The system, ready to be solved."""
         d, A = self.cone.values, self.turned
-        largest = self.P.largest()
-        scale = tf.where(largest > 0, largest, tf.ones_like(largest))
+        most = self.P.largest()
+        scale = tf.where(most > 0, most, tf.ones_like(most))
         # delta is relative: to the objective, and to the row it belongs to.
         rows = A.row_norms()
         rows = tf.where(rows > 0, rows, tf.ones_like(rows))
@@ -112,16 +109,6 @@ class KKT(NamedTuple):
         matrix = rows[:, :, None] * matrix * columns[:, None, :]
         return DecomposedKKT(rows, columns, SingularValues.of(matrix, _RANK))
 
-    def not_decomposed(self) -> "DecomposedKKT":
-        """What stands in for `decomposed` in a branch that is not taken."""
-        d = self.cone.values
-        # XLA wants one shape from both branches.
-        batch = tf.shape(d)[0] if compiled_by_xla() else 0
-        order = self.P.diagonal_part().shape[1] + d.shape[1]
-        vector = tf.zeros([batch, order], d.dtype)
-        matrix = tf.zeros([batch, order, order], d.dtype)
-        return DecomposedKKT(vector, vector, SingularValues(matrix, vector, matrix))
-
 
 class DecomposedKKT(NamedTuple):
     """A system (*) by its singular values.
@@ -135,12 +122,11 @@ class DecomposedKKT(NamedTuple):
     columns: tf.Tensor
     parts: SingularValues
 
-    def least_squares(self, right: Pair) -> Pair:
-        """The `(r, e)` of least norm among those that solve (*) best."""
+    def solve(self, right: Pair, refinements: int = 0) -> Pair:
+        """The `(r, e)` of least norm among those that solve (*) best. Singular values
+        need no refinement."""
         solution = self.parts.least_squares(self.rows * tf.concat(right, axis=1))
         solution = self.columns * solution
-        # A branch that is not taken has a batch of its own.
-        solution.set_shape([right[0].shape[0], None])
         n = right[0].shape[1]
         return solution[:, :n], solution[:, n:]
 
@@ -190,7 +176,7 @@ class FactoredKKT(NamedTuple):
         def in_units(pair):
             return [part * unit for part, unit in zip(pair, units, strict=True)]
 
-        def refined(k, r, e, kept):
+        def refined(r, e, kept):
             left = self.system.residual(right, r, e)
             more = self._regularized(*left)
             missed = _relative(left, right), _relative(in_units(more), in_units((r, e)))
@@ -199,13 +185,13 @@ class FactoredKKT(NamedTuple):
             # An element that is done does not move: it must not depend on others.
             moved = zip((r, e), more, strict=True)
             r, e = (tf.where(kept[:, None], part, part + step) for part, step in moved)
-            return k + 1, r, e, kept | (little & (k >= _AT_LEAST))
+            return r, e, kept | little
 
         r, e = self._regularized(*right)
-        _, r, e, kept = tf.while_loop(
-            lambda _k, _r, _e, kept: ~tf.reduce_all(kept),
+        r, e, kept = tf.while_loop(
+            lambda _r, _e, kept: ~tf.reduce_all(kept),
             refined,
-            (0, r, e, tf.zeros_like(r[:, 0], tf.bool)),
+            (r, e, tf.zeros_like(r[:, 0], tf.bool)),
             maximum_iterations=refinements,
         )
         return (r, e), kept
@@ -213,7 +199,7 @@ class FactoredKKT(NamedTuple):
     def _regularized(self, a: tf.Tensor, c: tf.Tensor) -> Pair:
         d, A = self.system.cone.values, self.system.turned
         summed = a + A.transposed(c / self.lower)
-        r = self.factor.solve(summed[:, None])[:, 0]
+        r = self.factor.solve(summed)
         return r, (c - d * A.times(r)) / self.lower
 
 
@@ -274,6 +260,5 @@ def _are_far_apart(exponents: tf.Tensor) -> tf.Tensor:
 
 
 def _relative(part: Sequence[tf.Tensor], whole: Sequence[tf.Tensor]) -> tf.Tensor:
-    size = tf.norm(tf.concat(whole, axis=1), axis=1)
-    missed = tf.norm(tf.concat(part, axis=1), axis=1)
+    missed, size = largest(*part), largest(*whole)
     return missed / tf.where(size > 0, size, tf.ones_like(size))

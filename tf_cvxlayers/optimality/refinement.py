@@ -29,10 +29,16 @@ from tf_cvxlayers.optimality.cones.product import (
     are_inside,
     complementary_pair,
 )
-from tf_cvxlayers.optimality.kkt import Pair, kkt_system
+from tf_cvxlayers.optimality.kkt import (
+    KKT,
+    DecomposedKKT,
+    FactoredKKT,
+    Pair,
+    kkt_system,
+)
 from tf_cvxlayers.optimality.matrices import Matrices, SparseMatrices
-from tf_cvxlayers.program.cone_program import ConeSolution
 from tf_cvxlayers.program.cones import ConeDims
+from tf_cvxlayers.runtime.rarely import rarely
 
 _STEPS = 4
 # Relative to the terms of a residual, what rounding leaves of it; and what it may leave
@@ -42,7 +48,7 @@ _ROUNDING, _NOTHING = 1e-13, 1e-14
 # And what it leaves within `A'y`, relative to the largest of `y`, over `_ROUNDING`.
 _INNER = 1e-2
 # Relative to the solution, an error that is too short to look at how it shrinks; and
-# one that is short enough if it does, to this part of the step.
+# one that is short enough if it does, to this part of the one before.
 _SHORTEST, _SHORT, _SHRINKS = 1e-10, 1e-9, 0.1
 # Relative to its distance from changing its side, what the error of a row may be. On
 # flat sides the derivative does not depend on where on them a row is.
@@ -55,6 +61,8 @@ _THOROUGH = 200
 # The least size of a solution, in units in which the program has numbers near one.
 _LEAST = 1e-3
 
+# `(x, y, s)`.
+Point = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
 # From `(F1, F2)`, and how often the answer is refined, to `(dx, dy)`.
 Steps = Callable[[Pair, int], Pair]
 # From a complementary pair `(y, s)` to the steps of the system that is factored there.
@@ -142,27 +150,29 @@ class _Sizes(NamedTuple):
 def refined(
     dims: ConeDims,
     matrices: Matrices | SparseMatrices,
-    solution: ConeSolution,
+    point: Point,
     newton: Newton,
     thoroughly: tf.Tensor | bool,
-) -> tuple[ConeSolution, tf.Tensor, tf.Tensor]:
-    """The solution, closer where steps of Newton's method bring it closer; whether it
-    is settled, bool `[B]`; and what it misses of the conditions, relative to their
-    terms, `[B]`.
+) -> tuple[Point, tf.Tensor, tf.Tensor]:
+    """The point, closer where steps of Newton's method bring it closer; whether it is
+    settled, bool `[B]`; and what it misses of the conditions, relative to their terms,
+    `[B]`.
 
     Args:
         dims, matrices: the programs.
-        solution: where to start.
+        point: where to start.
         newton: the steps.
         thoroughly: whether they are in units in which a row that is nearly on both of
             its sides can be told from one of small numbers.
     """
     kink = tf.where(thoroughly, tf.constant(_KINK, tf.float64), _ROUNDED)
-    given = _Point.of(matrices, *solution[:3])
+    given = _Point.of(matrices, *point)
     start = _Point.at(dims, matrices, *given[:3])
-    unsettled = tf.zeros_like(start.miss, tf.bool)
+    distances = Sides.of(dims, start.y, start.s).distances
+    no_error = tf.zeros_like(given.miss)
+    unsettled = tf.zeros_like(no_error, tf.bool)
 
-    def improve(k, point, best, least, settled):
+    def improve(point, distances, before, best, least, settled):
         steps = newton((point.y, point.s))
         dx, dy = steps((point.F1, point.F2), 1)
         new = point.moved(dims, matrices, dx, dy)
@@ -170,85 +180,86 @@ def refined(
         ex, ey = steps(rest, 0)
         es = rest[1] - matrices.A.times(ex)
         sizes, miss = _Sizes.of(new), new.miss
-        step, error = sizes.relative(dx, dy), sizes.relative(ex, ey)
-        shrinks = (error <= _SHORT) & (error <= _SHRINKS * step) & (k > 0)
-        ends = ((error <= _SHORTEST) | shrinks) & (miss <= _ROUNDING)
-        ends = ends & _keeps_sides(dims, point, new, ey - es, sizes, kink)
+        error, sides = sizes.relative(ex, ey), Sides.of(dims, new.y, new.s)
+        short = tf.maximum(tf.minimum(_SHRINKS * before, _SHORT), _SHORTEST)
+        ends = (error <= short) & (miss <= _ROUNDING)
+        ends = ends & _keeps(sides, distances, ey - es, sizes, kink)
+        inside = are_inside(dims, new.y, new.s)
+        ends = ends if inside is None else ends & inside
         # An element that is done does not move: it must not depend on its neighbours.
         better = tf.logical_not(settled) & (ends | (miss <= least))
         best = tuple(
             tf.where(better[:, None], *pair) for pair in zip(new, best, strict=False)
         )
-        return k + 1, new, best, tf.where(better, miss, least), settled | ends
+        least = tf.where(better, miss, least)
+        return new, sides.distances, error, best, least, settled | ends
 
-    _, _, best, missed, settled = tf.while_loop(
-        lambda _k, _point, _best, _least, settled: ~tf.reduce_all(settled),
+    *_, best, missed, settled = tf.while_loop(
+        lambda *state: ~tf.reduce_all(state[-1]),
         improve,
-        (0, start, tuple(given[:3]), given.miss, unsettled),
+        (start, distances, no_error, tuple(given[:3]), given.miss, unsettled),
         maximum_iterations=_STEPS,
     )
-    return solution.at(*best), settled, missed
+    return best, settled, missed
 
 
 def _without(F: tf.Tensor, rounding: tf.Tensor) -> tf.Tensor:
     return tf.where(tf.abs(F) <= rounding, tf.zeros_like(F), F)
 
 
-def _keeps_sides(
-    dims: ConeDims,
-    before: _Point,
-    point: _Point,
+def _keeps(
+    sides: Sides,
+    before: tf.Tensor,
     error: tf.Tensor,
     sizes: _Sizes,
     kink: tf.Tensor,
 ) -> tf.Tensor:
     """Whether no row can change its side by an error of this size, `[B, m]`, and none
     has done so in the step, but for kinks: bool `[B]`."""
-    sides = Sides.of(dims, point.y, point.s)
     distance = sides.distances
+    far_off = tf.abs(distance)
     sure = tf.constant(np.where(sides.are_flat, _FLAT, _CURVED), distance.dtype)
-    stays = Sides.of(dims, before.y, before.s).distances * distance > 0
-    far = stays & (sides.lengths(error) <= sure * tf.abs(distance))
+    far = (before * distance > 0) & (sides.lengths(error) <= sure * far_off)
     unit = tf.where(distance > 0, sizes.dual[:, None], sizes.primal[:, None])
-    kept = tf.reduce_all(far | (tf.abs(distance) <= kink * unit), axis=1)
-    inside = are_inside(dims, point.y, point.s)
-    return kept if inside is None else kept & inside
+    return tf.reduce_all(far | (far_off <= kink * unit), axis=1)
 
 
-def dense_newton(
-    dims: ConeDims, matrices: Matrices, thoroughly: tf.Tensor | bool
-) -> Newton:
-    """Newton's steps by dense factorization; thoroughly, by singular values."""
+def refined_densely(
+    dims: ConeDims,
+    matrices: Matrices,
+    point: Point,
+    thoroughly: tf.Tensor | bool,
+) -> tuple[Point, tf.Tensor, tf.Tensor]:
+    """`refined` with dense factorizations; thoroughly, with singular values."""
+
+    def by_elimination(thoroughly=False):
+        newton = _newton(dims, matrices, KKT.factored)
+        return refined(dims, matrices, point, newton, thoroughly)
+
+    def by_singular_values():
+        newton = _newton(dims, matrices, KKT.decomposed)
+        return refined(dims, matrices, point, newton, True)
+
     small = dims.size + matrices.q.shape[1] <= _THOROUGH
-    can_be_thorough = small and thoroughly is not False
-    if can_be_thorough:
-        thoroughly = tf.convert_to_tensor(thoroughly)
+    if not small or thoroughly is False:
+        return by_elimination(thoroughly)
+    thoroughly = tf.convert_to_tensor(thoroughly)
+    return rarely(thoroughly, by_singular_values, by_elimination)
 
+
+def _newton(
+    dims: ConeDims,
+    matrices: Matrices,
+    made_ready: Callable[[KKT], FactoredKKT | DecomposedKKT],
+) -> Newton:
     def at(pair: Pair) -> Steps:
         system = kkt_system(dims, matrices, *pair)
-        cone, factored = system.cone, system.factored()
-        decomposed = (
-            tf.cond(thoroughly, system.decomposed, system.not_decomposed)
-            if can_be_thorough
-            else None
-        )
+        cone, ready = system.cone, made_ready(system)
 
         def steps(F: Pair, refinements: int) -> Pair:
-            right = -F[0], cone.values * cone.into(F[1][:, :, None])[:, :, 0]
-
-            def by_elimination():
-                return factored.solve(right, refinements)
-
-            dx, e = (
-                by_elimination()
-                if decomposed is None
-                else tf.cond(
-                    thoroughly,
-                    lambda: decomposed.least_squares(right),
-                    by_elimination,
-                )
-            )
-            return dx, -cone.out_of(e[:, :, None])[:, :, 0]
+            right = -F[0], cone.values * cone.into(F[1])
+            dx, e = ready.solve(right, refinements)
+            return dx, -cone.out_of(e)
 
         return steps
 

@@ -164,6 +164,5 @@ def _over_cones(
 
 
 def _inverse(size: tf.Tensor) -> tf.Tensor:
-    """The largest power of two below `1 / size`; one where there is nothing."""
-    power = power_of_two(1.0 / size)
-    return tf.where((size > 0) & tf.math.is_finite(size), power, 1.0)
+    """The power of two below `1 / size`; one where there is nothing."""
+    return power_of_two(1.0 / size)

@@ -24,7 +24,7 @@ from tf_cvxlayers.linalg.patterns import Pattern
 from tf_cvxlayers.optimality.adjoint import data_gradient, direct_adjoint
 from tf_cvxlayers.optimality.certificates import is_infeasible
 from tf_cvxlayers.optimality.matrices import dense_matrices, fits_dense, sparse_matrices
-from tf_cvxlayers.optimality.refinement import Newton, dense_newton, refined
+from tf_cvxlayers.optimality.refinement import Newton, refined, refined_densely
 from tf_cvxlayers.optimality.sparse_kkt import Method, sparse_solve
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
 from tf_cvxlayers.program.cones import ConeDims
@@ -180,8 +180,10 @@ class Diffcp(Engine):
             return _judged(solution, solution.at(*point), settled, missed)
         sparse = sparse_matrices(structure, data)
         newton = self._sparse_newton(structure, data)
-        found = refined(structure.cones, sparse, solution, newton, thoroughly)
-        return _judged(solution, *found)
+        point, *verdict = refined(
+            structure.cones, sparse, solution[:3], newton, thoroughly
+        )
+        return _judged(solution, solution.at(*point), *verdict)
 
     def _sparse_newton(self, structure: ConeStructure, data: ConeData) -> Newton:
         """Newton's steps by sparse factorization."""
@@ -225,12 +227,9 @@ def _refined(
 ) -> tuple[tf.Tensor, ...]:
     """`(x, y, s)`, refined with dense matrices, whether it is settled, and how much of
     the conditions it misses."""
-    dims, dense = structure.cones, dense_matrices(structure, ConeData(*data))
-    x, y, s = point
-    start = ConeSolution(x, y, s, None, None)
-    newton = dense_newton(dims, dense, thoroughly)
-    solution, *verdict = refined(dims, dense, start, newton, thoroughly)
-    return *solution[:3], *verdict
+    dense = dense_matrices(structure, ConeData(*data))
+    closer, *verdict = refined_densely(structure.cones, dense, point, thoroughly)
+    return *closer, *verdict
 
 
 def _judged(

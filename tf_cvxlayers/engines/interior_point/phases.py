@@ -18,7 +18,7 @@ from tf_cvxlayers.engines.interior_point.verdicts import Verdict
 from tf_cvxlayers.errors import Status
 from tf_cvxlayers.linalg.vectors import largest
 from tf_cvxlayers.optimality.matrices import Matrices
-from tf_cvxlayers.optimality.refinement import dense_newton, refined
+from tf_cvxlayers.optimality.refinement import refined_densely
 from tf_cvxlayers.program.cone_program import ConeSolution
 from tf_cvxlayers.program.cones import ConeDims
 
@@ -104,7 +104,6 @@ def solved_in_phases(
         max_iterations: of all phases together, for each element.
     """
     cone, embedding = EmbeddingCone.of(dims), Embedding.of(matrices)
-    newton = dense_newton(dims, matrices, thoroughly)
     tolerances = tf.constant([*_HANDOVERS, tolerance], tf.float64)
 
     def phase(k, progress):
@@ -118,9 +117,10 @@ def solved_in_phases(
         )
         verdict, iterations = state.verdict[:, 0], state.iterations[:, 0]
         none = tf.zeros_like(verdict, tf.bool)
-        point = ConeSolution(*_divided(state.point, none), verdict, iterations)
-        point, settled, _ = refined(dims, matrices, point, newton, thoroughly)
-        return k + 1, progress.after(state, point, settled)
+        point = _divided(state.point, none)
+        point, settled, _ = refined_densely(dims, matrices, point, thoroughly)
+        found = ConeSolution(*point, verdict, iterations)
+        return k + 1, progress.after(state, found, settled)
 
     _, progress = tf.while_loop(
         lambda _, progress: ~tf.reduce_all(progress.done),

@@ -201,17 +201,19 @@ class Spectrum(NamedTuple):
         """Whether the eigenbasis is the one that vectors come in."""
         return all(turn.basis is None for turn in self.turns)
 
-    def into(self, matrix: tf.Tensor) -> tf.Tensor:
-        """`U'M` for matrices `M [1 or B, m, k]`."""
-        return self._turned(matrix, transpose=True)
+    def into(self, part: tf.Tensor) -> tf.Tensor:
+        """`U'M` for vectors or matrices, `[1 or B, m]` or `[1 or B, m, k]`."""
+        return self._turned(part, transpose=True)
 
-    def out_of(self, matrix: tf.Tensor) -> tf.Tensor:
-        """`U M` for matrices `M [1 or B, m, k]`."""
-        return self._turned(matrix, transpose=False)
+    def out_of(self, part: tf.Tensor) -> tf.Tensor:
+        """`U M` for vectors or matrices, `[1 or B, m]` or `[1 or B, m, k]`."""
+        return self._turned(part, transpose=False)
 
     def _turned(self, matrix: tf.Tensor, transpose: bool) -> tf.Tensor:
         if self.is_identity:
             return matrix
+        if len(matrix.shape) == 2:
+            return self._turned(matrix[:, :, None], transpose)[:, :, 0]
         parts = [turn.of(matrix[:, turn.run.span], transpose) for turn in self.turns]
         # One matrix shared by the batch turns differently for each element.
         batch, width = tf.shape(self.values)[0], matrix.shape[2]
