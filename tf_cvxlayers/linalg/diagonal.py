@@ -58,4 +58,5 @@ class DiagonalFactor(Factor):
     numbers: tf.Tensor
 
     def solve(self, right: tf.Tensor) -> tf.Tensor:
-        return right / (self.numbers if len(right.shape) == 2 else self.numbers[:, None])
+        numbers = self.numbers
+        return right / (numbers if len(right.shape) == 2 else numbers[:, None])

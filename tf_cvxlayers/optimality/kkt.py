@@ -122,9 +122,8 @@ class DecomposedKKT(NamedTuple):
     columns: tf.Tensor
     parts: SingularValues
 
-    def solve(self, right: Pair, refinements: int = 0) -> Pair:
-        """The `(r, e)` of least norm among those that solve (*) best. Singular values
-        need no refinement."""
+    def solve(self, right: Pair) -> Pair:
+        """The `(r, e)` of least norm among those that solve (*) best."""
         solution = self.parts.least_squares(self.rows * tf.concat(right, axis=1))
         solution = self.columns * solution
         n = right[0].shape[1]
@@ -146,13 +145,13 @@ class FactoredKKT(NamedTuple):
     diagonal: tf.Tensor
     factor: Factor
 
-    def solve(self, right: Pair, refinements: int) -> Pair:
-        """`(r, e)` for `(a, c)`."""
-        r, e = self._regularized(*right)
-        for _ in range(refinements):
-            more_r, more_e = self._regularized(*self.system.residual(right, r, e))
-            r, e = r + more_r, e + more_e
-        return r, e
+    def solve(self, right: Pair) -> Pair:
+        """`(r, e)` for `(a, c)`, but for the effect of `delta`."""
+        a, c = right
+        d, A = self.system.cone.values, self.system.turned
+        summed = a + A.transposed(c / self.lower)
+        r = self.factor.solve(summed)
+        return r, (c - d * A.times(r)) / self.lower
 
     def solve_until(
         self, right: Pair, accepted: float, refinements: int
@@ -178,7 +177,7 @@ class FactoredKKT(NamedTuple):
 
         def refined(r, e, kept):
             left = self.system.residual(right, r, e)
-            more = self._regularized(*left)
+            more = self.solve(left)
             missed = _relative(left, right), _relative(in_units(more), in_units((r, e)))
             # NaN, from a matrix that is not positive definite, counts as missed.
             little = tf.where(tf.maximum(*missed) <= accepted, True, False)
@@ -187,7 +186,7 @@ class FactoredKKT(NamedTuple):
             r, e = (tf.where(kept[:, None], part, part + step) for part, step in moved)
             return r, e, kept | little
 
-        r, e = self._regularized(*right)
+        r, e = self.solve(right)
         r, e, kept = tf.while_loop(
             lambda _r, _e, kept: ~tf.reduce_all(kept),
             refined,
@@ -195,12 +194,6 @@ class FactoredKKT(NamedTuple):
             maximum_iterations=refinements,
         )
         return (r, e), kept
-
-    def _regularized(self, a: tf.Tensor, c: tf.Tensor) -> Pair:
-        d, A = self.system.cone.values, self.system.turned
-        summed = a + A.transposed(c / self.lower)
-        r = self.factor.solve(summed)
-        return r, (c - d * A.times(r)) / self.lower
 
 
 def kkt_system(dims: ConeDims, matrices: Matrices, y: tf.Tensor, s: tf.Tensor) -> KKT:

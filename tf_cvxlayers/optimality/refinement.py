@@ -10,10 +10,10 @@ quadratically. In the notation of `kkt`, a step solves `J (dx, dv) = -F`: with
 
     dv = A dx - U e - F2,    dy = D dv = -U e,    ds = dy - dv.
 
-Each factorization serves twice: for the step, and for the error of where it leads,
-which is the step that would come next. What is settled is derived in
-`docs/accuracy.md`: the residual is rounding, the error is short beside the solution,
-and no row can change its side within it.
+Each factorization serves for two steps. The second one is the error of where the first
+one leads, and what is left after it is shorter by as much as it is shorter than the
+first. What is settled is derived in `docs/accuracy.md`: the residual is rounding, the
+error is short beside the solution, and no row can change its side within it.
 """
 
 from collections.abc import Callable
@@ -47,9 +47,9 @@ _STEPS = 4
 _ROUNDING, _NOTHING = 1e-13, 1e-14
 # And what it leaves within `A'y`, relative to the largest of `y`, over `_ROUNDING`.
 _INNER = 1e-2
-# Relative to the solution, an error that is too short to look at how it shrinks; and
-# one that is short enough if it does, to this part of the one before.
-_SHORTEST, _SHORT, _SHRINKS = 1e-10, 1e-9, 0.1
+# Relative to the solution, a second step that is too short to look at how steps shrink;
+# what may be left after one if they do; and to what part of the first they have to.
+_SHORTEST, _LEFT, _SHRINKS = 1e-10, 1e-11, 0.1
 # Relative to its distance from changing its side, what the error of a row may be. On
 # flat sides the derivative does not depend on where on them a row is.
 _FLAT, _CURVED = 0.1, 1e-7
@@ -63,10 +63,29 @@ _LEAST = 1e-3
 
 # `(x, y, s)`.
 Point = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
-# From `(F1, F2)`, and how often the answer is refined, to `(dx, dy)`.
-Steps = Callable[[Pair, int], Pair]
+# From `(F1, F2)` to `(dx, dy)`.
+Steps = Callable[[Pair], Pair]
 # From a complementary pair `(y, s)` to the steps of the system that is factored there.
 Newton = Callable[[Pair], Steps]
+
+
+class _Step(NamedTuple):
+    """A step of Newton's method."""
+
+    dx: tf.Tensor
+    dy: tf.Tensor
+    ds: tf.Tensor
+
+    @classmethod
+    def of(cls, steps: Steps, matrices: Matrices | SparseMatrices, F: Pair) -> "_Step":
+        """The step that leaves nothing of `F`, but for what is curved."""
+        dx, dy = steps(F)
+        return cls(dx, dy, F[1] - matrices.A.times(dx))
+
+    def where(self, made: tf.Tensor) -> "_Step":
+        """The step for those elements that make it, bool `[B]`."""
+        made = made[:, None]
+        return _Step(*(tf.where(made, part, tf.zeros_like(part)) for part in self))
 
 
 class _Point(NamedTuple):
@@ -118,11 +137,10 @@ class _Point(NamedTuple):
             _without(self.F2, _NOTHING * self.size2),
         )
 
-    def moved(self, dims, matrices, dx, dy) -> "_Point":
+    def moved(self, dims, matrices, step: _Step) -> "_Point":
         """The point after a step."""
-        ds = self.F2 - matrices.A.times(dx)
-        x = matrices.P.confined(self.x + dx)
-        return _Point.at(dims, matrices, x, self.y + dy, self.s + ds)
+        x = matrices.P.confined(self.x + step.dx)
+        return _Point.at(dims, matrices, x, self.y + step.dy, self.s + step.ds)
 
 
 class _Sizes(NamedTuple):
@@ -142,9 +160,9 @@ class _Sizes(NamedTuple):
         slack = tf.minimum(s, 1.0 + x)
         return cls(tf.where(s > 0, slack, x) + _LEAST, largest(point.y) + _LEAST)
 
-    def relative(self, dx: tf.Tensor, dy: tf.Tensor) -> tf.Tensor:
-        """The size of a step, `[B]`."""
-        return tf.maximum(largest(dx) / self.primal, largest(dy) / self.dual)
+    def relative(self, step: _Step) -> tf.Tensor:
+        """The length of a step, `[B]`."""
+        return tf.maximum(largest(step.dx) / self.primal, largest(step.dy) / self.dual)
 
 
 def refined(
@@ -169,21 +187,22 @@ def refined(
     given = _Point.of(matrices, *point)
     start = _Point.at(dims, matrices, *given[:3])
     distances = Sides.of(dims, start.y, start.s).distances
-    no_error = tf.zeros_like(given.miss)
-    unsettled = tf.zeros_like(no_error, tf.bool)
+    unsettled = tf.zeros_like(given.miss, tf.bool)
 
-    def improve(point, distances, before, best, least, settled):
+    def improve(point, before, best, least, settled):
         steps = newton((point.y, point.s))
-        dx, dy = steps((point.F1, point.F2), 1)
-        new = point.moved(dims, matrices, dx, dy)
-        rest = new.without_rounding()
-        ex, ey = steps(rest, 0)
-        es = rest[1] - matrices.A.times(ex)
-        sizes, miss = _Sizes.of(new), new.miss
-        error, sides = sizes.relative(ex, ey), Sides.of(dims, new.y, new.s)
-        short = tf.maximum(tf.minimum(_SHRINKS * before, _SHORT), _SHORTEST)
-        ends = (error <= short) & (miss <= _ROUNDING)
-        ends = ends & _keeps(sides, distances, ey - es, sizes, kink)
+        first = _Step.of(steps, matrices, (point.F1, point.F2))
+        near = point.moved(dims, matrices, first)
+        second = _Step.of(steps, matrices, near.without_rounding())
+        # Where a row has changed its side, another system has a say.
+        same = before * Sides.of(dims, near.y, near.s).distances > 0
+        new = near.moved(dims, matrices, second.where(tf.reduce_all(same, axis=1)))
+        sizes, sides, miss = _Sizes.of(new), Sides.of(dims, new.y, new.s), new.miss
+        length, error = sizes.relative(first), sizes.relative(second)
+        short = tf.minimum(_SHRINKS * length, tf.sqrt(_LEFT * length))
+        ends = (error <= tf.maximum(short, _SHORTEST)) & (miss <= _ROUNDING)
+        shrinks = tf.math.divide_no_nan(error, length + error)
+        ends = ends & _keep(sides, same, second, shrinks[:, None], sizes, kink)
         inside = are_inside(dims, new.y, new.s)
         ends = ends if inside is None else ends & inside
         # An element that is done does not move: it must not depend on its neighbours.
@@ -192,12 +211,12 @@ def refined(
             tf.where(better[:, None], *pair) for pair in zip(new, best, strict=False)
         )
         least = tf.where(better, miss, least)
-        return new, sides.distances, error, best, least, settled | ends
+        return new, sides.distances, best, least, settled | ends
 
     *_, best, missed, settled = tf.while_loop(
         lambda *state: ~tf.reduce_all(state[-1]),
         improve,
-        (start, distances, no_error, tuple(given[:3]), given.miss, unsettled),
+        (start, distances, tuple(given[:3]), given.miss, unsettled),
         maximum_iterations=_STEPS,
     )
     return best, settled, missed
@@ -207,21 +226,29 @@ def _without(F: tf.Tensor, rounding: tf.Tensor) -> tf.Tensor:
     return tf.where(tf.abs(F) <= rounding, tf.zeros_like(F), F)
 
 
-def _keeps(
+def _keep(
     sides: Sides,
-    before: tf.Tensor,
-    error: tf.Tensor,
+    same: tf.Tensor,
+    step: _Step,
+    shrinks: tf.Tensor,
     sizes: _Sizes,
     kink: tf.Tensor,
 ) -> tf.Tensor:
-    """Whether no row can change its side by an error of this size, `[B, m]`, and none
-    has done so in the step, but for kinks: bool `[B]`."""
-    distance = sides.distances
-    far_off = tf.abs(distance)
-    sure = tf.constant(np.where(sides.are_flat, _FLAT, _CURVED), distance.dtype)
-    far = (before * distance > 0) & (sides.lengths(error) <= sure * far_off)
-    unit = tf.where(distance > 0, sizes.dual[:, None], sizes.primal[:, None])
-    return tf.reduce_all(far | (far_off <= kink * unit), axis=1)
+    """Whether no row has changed its side, nor can do so, but for kinks: bool `[B]`.
+
+    Args:
+        sides: where the rows are.
+        same: which of them are where they were, bool `[B, k]`.
+        step: the last one; and `shrinks [B, 1]`, to what part of it what is left does.
+        sizes, kink: in what units, and how near, a row is on both of its sides.
+    """
+    distance = tf.abs(sides.distances)
+    moved, flat = sides.lengths(step.dy - step.ds), sides.are_flat
+    if not flat.all():
+        moved = moved * (flat + ~flat * shrinks)
+    far = same & (moved <= np.where(flat, _FLAT, _CURVED) * distance)
+    unit = tf.where(sides.distances > 0, sizes.dual[:, None], sizes.primal[:, None])
+    return tf.reduce_all(far | (distance <= kink * unit), axis=1)
 
 
 def refined_densely(
@@ -256,9 +283,9 @@ def _newton(
         system = kkt_system(dims, matrices, *pair)
         cone, ready = system.cone, made_ready(system)
 
-        def steps(F: Pair, refinements: int) -> Pair:
+        def steps(F: Pair) -> Pair:
             right = -F[0], cone.values * cone.into(F[1])
-            dx, e = ready.solve(right, refinements)
+            dx, e = ready.solve(right)
             return dx, -cone.out_of(e)
 
         return steps

@@ -22,7 +22,8 @@ from tf_cvxlayers.linalg.vectors import largest
 from tf_cvxlayers.optimality.certificates import least_squares_point
 from tf_cvxlayers.optimality.cones.table import geometry_of
 from tf_cvxlayers.optimality.matrices import fits_dense
-from tf_cvxlayers.pipeline.equilibration import as_they_are
+from tf_cvxlayers.pipeline.equilibration import as_they_are, by_means
+from tf_cvxlayers.pipeline.hyperbolic import Rotation, rotation
 from tf_cvxlayers.pipeline.units import Units, units_of
 from tf_cvxlayers.pipeline.viewpoint import seen_from, viewpoints_near
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
@@ -44,17 +45,28 @@ class Closer(NamedTuple):
         data: its data.
         units: which they are in.
         x0: where they are seen from, `[B, n]`, as the parts that it is the sum of.
+        turned: how its cones are turned, if any can be.
         nearer: by how much bounds have been brought nearer, `[B, m]`, in the units.
     """
 
     data: ConeData
     units: Units
     x0: tuple[tf.Tensor, ...]
+    turned: Rotation | None
     nearer: tf.Tensor
+
+    def rounding(self, left: ConeData) -> ConeData:
+        """What rounding may have left in `q` and `b` of the program, in those of the
+        program as it is seen."""
+        if self.turned is not None:
+            left = left._replace(b=self.turned.bound(left.b))
+        return self.units.data(left)
 
     def original(self, found: ConeSolution) -> ConeSolution:
         """A solution of the program seen closer, of the one that it was."""
         point = self.units.original(found.at(found.x, found.y, found.s + self.nearer))
+        if self.turned is not None:
+            point = self.turned.original(point)
         x = point.x
         for part in reversed(self.x0):
             x = part + x
@@ -87,10 +99,10 @@ def seen_closer(
         rounding: what that of the input has left in `b`, `[B, m]`.
         k: how often it has been seen closer before.
     """
-    slack = tf.where(usable[:, None], before.s, data.b)
     other = tf.zeros_like(before.x)
     if fits_dense(structure):
         other = least_squares_point(structure, data, 1.0 / (1.0 + tf.abs(data.b)))
+    slack = tf.where(usable[:, None], before.s, data.b)
     x = tf.where(usable[:, None], before.x, other)
     x0 = viewpoints_near(x)
     seen = data
@@ -99,15 +111,19 @@ def seen_closer(
     p = structure.cones.zero
     if p and p * p * structure.n <= _MOST:
         seen = seen._replace(b=_in_agreement(structure, seen, rounding))
+    equilibrated = as_they_are
+    turned = rotation(structure, before.s, usable)
+    if turned is not None:
+        seen, equilibrated = turned.data(seen), by_means
     zoom = tf.pow(tf.constant(_ZOOM, tf.float64), tf.cast(k, tf.float64))
-    units = units_of(structure, seen, as_they_are, zoom)
+    units = units_of(structure, seen, equilibrated, zoom)
     scaled = units.data(seen)
     # One is in the range of `b`; where all else is far too, that is found out.
     typical = tf.where(k > 0, tf.maximum(_typical(slack / units.s), 1.0), 1.0)
     most = _FARTHEST * typical
     bounds = _are_bounds(structure)
     b = tf.where(bounds, tf.minimum(scaled.b, most), scaled.b)
-    return Closer(scaled._replace(b=b), units, x0, scaled.b - b)
+    return Closer(scaled._replace(b=b), units, x0, turned, scaled.b - b)
 
 
 def _are_bounds(structure: ConeStructure) -> np.ndarray:

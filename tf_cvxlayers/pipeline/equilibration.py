@@ -13,6 +13,7 @@ from tf_cvxlayers.linalg.batch_axis import batch_size
 from tf_cvxlayers.linalg.extremes import column_largest, row_largest
 from tf_cvxlayers.linalg.powers_of_two import exponent, power_of_two, two_to
 from tf_cvxlayers.linalg.sparse import sum_by_row, take
+from tf_cvxlayers.linalg.spread import at_columns, at_rows
 from tf_cvxlayers.optimality.cones.product import over_each
 from tf_cvxlayers.program.cone_program import ConeData, ConeStructure
 from tf_cvxlayers.program.cones import KINDS, ConeDims
@@ -50,7 +51,7 @@ def as_they_need(
     """
     P, A = tf.abs(data.P), tf.abs(data.A)
     e = _inverse(_largest_rows(structure, A))
-    general = A * take(e, structure.A.rows) * _in_general_rows(structure)
+    general = _in_general_rows(structure, A * at_rows(structure.A, e))
     columns = column_largest(structure.A, general)
     if _has_P_a_say(data):
         columns = tf.maximum(columns, column_largest(structure.P, P))
@@ -58,7 +59,7 @@ def as_they_need(
         if not structure.P.is_diagonal:
             columns = tf.maximum(columns, row_largest(structure.P, P))
     d = _inverse(tf.sqrt(columns))
-    rows = _largest_rows(structure, A * take(d, structure.A.columns))
+    rows = _largest_rows(structure, A * at_columns(structure.A, d))
     # The power of two that is nearest: steps of an interior-point method depend on it.
     e = _inverse(np.sqrt(0.5) * rows)
     if not structure.n:
@@ -85,7 +86,7 @@ def by_means(structure: ConeStructure, data: ConeData) -> tuple[tf.Tensor, tf.Te
     pattern = structure.A
     A = tf.abs(data.A)
     of_A, in_A = exponent(A), tf.cast(A > 0, A.dtype)
-    counted = in_A * _in_general_rows(structure)
+    counted = _in_general_rows(structure, in_A)
     of_P = in_P = tf.zeros([1, structure.n], A.dtype)
     if _has_P_a_say(data):
         of_P, in_P = _diagonal(structure, data)
@@ -94,28 +95,28 @@ def by_means(structure: ConeStructure, data: ConeData) -> tuple[tf.Tensor, tf.Te
     in_columns = by_column(counted) + in_P
 
     def balanced(k, d):
-        e = _mean(by_row(in_A * (of_A + take(d, pattern.columns))), in_rows)
+        e = _mean(by_row(in_A * (of_A + at_columns(pattern, d))), in_rows)
         gains = tf.reduce_sum(in_P * (of_P + 2.0 * d), axis=1, keepdims=True)
         gain = _mean(gains, tf.reduce_sum(in_P, axis=1, keepdims=True))
-        on_columns = by_column(counted * (of_A - take(e, pattern.rows)))
+        on_columns = by_column(counted * (of_A - at_rows(pattern, e)))
         return k + 1, -_mean(on_columns + 0.5 * in_P * (of_P - gain), in_columns)
 
     _, d = tf.while_loop(
         lambda k, _: k < _PASSES, balanced, (0, tf.zeros_like(in_columns))
     )
     units = two_to(d)
-    scaled = A * take(units, pattern.columns)
+    scaled = A * at_columns(pattern, units)
     return units, _inverse(_largest_rows(structure, scaled))
 
 
-def _in_general_rows(structure: ConeStructure) -> np.ndarray:
-    """One for each entry of `A` in a row with several of them, or of a curved cone;
-    zero for others."""
+def _in_general_rows(structure: ConeStructure, A: tf.Tensor) -> tf.Tensor:
+    """The entries of `A` in rows with several of them, or of curved cones; zero for
+    others."""
     rows = structure.A.rows
     several = np.bincount(rows, minlength=structure.m) > 1
     for run in structure.cones.runs:
         several[run.span] |= not KINDS[run.kind].is_flat
-    return several[rows].astype(float)
+    return A if several.all() else A * several[rows].astype(float)
 
 
 def _has_P_a_say(data: ConeData) -> bool:

@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from tf_cvxlayers.linalg.batch_axis import summed_like
 from tf_cvxlayers.linalg.powers_of_two import power_of_two
-from tf_cvxlayers.linalg.sparse import take
+from tf_cvxlayers.linalg.spread import at_columns, at_rows
 from tf_cvxlayers.pipeline.equilibration import Equilibrated, as_they_need
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
 
@@ -88,8 +88,8 @@ def units_of(
         zoom: how much smaller the unit of `x` and `s` is to be, a power of two.
     """
     d, e = equilibrated(structure, data)
-    on_P = take(d, structure.P.rows) * take(d, structure.P.columns)
-    on_A = take(e, structure.A.rows) * take(d, structure.A.columns)
+    on_P = at_rows(structure.P, d) * at_columns(structure.P, d)
+    on_A = at_rows(structure.A, e) * at_columns(structure.A, d)
     P, q, b = _range(data.P * on_P), _range(data.q * d), _range(data.b * e)
     # Without offsets, or where all are far away, the size of x is that at which the
     # objective's terms balance.

@@ -91,10 +91,7 @@ def _as_function(engine: Engine, structure: ConeStructure, data: ConeData) -> _S
     ]
     signature = [tf.TensorSpec([], tf.bool), *of_data]
     return tf.function(
-        solve,
-        input_signature=signature,
-        autograph=False,
-        experimental_attributes={"_noinline": True},
+        solve, input_signature=signature, autograph=False
     ).get_concrete_function()
 
 
@@ -167,7 +164,7 @@ def _in_rounds(
         own, left = (ConeData(*map(chosen, part)) for part in (data, rounding))
         usable = before.status == Status.INACCURATE
         closer = seen_closer(structure, own, before, usable, left.b, k)
-        left = closer.units.data(left)
+        left = closer.rounding(left)
         new = _seen_well(ConeSolution(*solve(k > 0, *closer.data)))
         status = proven_status(structure, closer.exactly(), left, new)
         misled = (status == Status.SOLVED) & ~closer.holds(new)

@@ -189,7 +189,7 @@ class Diffcp(Engine):
         """Newton's steps by sparse factorization."""
 
         def at(pair):
-            def steps(F, _refinements):
+            def steps(F):
                 right = -F[0], tf.zeros_like(F[1]), -F[1]
                 matrices = data.P, -data.A
                 return sparse_solve(

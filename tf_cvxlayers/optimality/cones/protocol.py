@@ -35,6 +35,12 @@ class ConeGeometry(abc.ABC):
         """Whether each row is a cone of its own."""
         return False
 
+    @property
+    def has_hyperbolic_rotations(self) -> bool:
+        """Whether rotations of its first two rows as `pipeline.hyperbolic` makes them
+        are automorphisms."""
+        return False
+
     @abc.abstractmethod
     def pair(self, y: tf.Tensor, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The complementary pair next to a point: `y` in `K*`, `s` in `K`, `y's = 0`.

@@ -32,6 +32,10 @@ class SecondOrder(ConeGeometry):
     def keeps_axes(self) -> bool:
         return self.size == 1
 
+    @property
+    def has_hyperbolic_rotations(self) -> bool:
+        return self.size > 1
+
     def pair(self, y: tf.Tensor, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         v = y - s
         t, u = v[:, :1], v[:, 1:]
