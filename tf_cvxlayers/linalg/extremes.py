@@ -1,4 +1,5 @@
-"""The largest entry in each row and column of matrices on a fixed pattern."""
+"""The largest entry in each row and column of matrices on a fixed pattern; what is
+typical of the numbers of a vector."""
 
 import numpy as np
 import tensorflow as tf
@@ -22,6 +23,18 @@ def row_largest(pattern: Pattern, sizes: tf.Tensor) -> tf.Tensor:
         by_column = tf.reshape(sizes, [-1, pattern.shape[1], pattern.shape[0]])
         return tf.reduce_max(by_column, axis=1)
     return _largest(sizes, pattern.rows, pattern.shape[0])
+
+
+def typical(values: tf.Tensor) -> tf.Tensor:
+    """The lower median of the sizes that are not zero, `[B, 1]`; one without any."""
+    if values.shape[1] == 0:
+        return tf.ones_like(tf.reduce_sum(values, axis=1, keepdims=True))
+    size = tf.abs(values)
+    infinity = tf.constant(float("inf"), size.dtype)
+    in_order = tf.sort(tf.where(size > 0, size, infinity), axis=1)
+    count = tf.reduce_sum(tf.cast(size > 0, tf.int32), axis=1, keepdims=True)
+    middle = tf.gather(in_order, tf.maximum(count - 1, 0) // 2, axis=1, batch_dims=1)
+    return tf.where(tf.math.is_finite(middle), middle, tf.ones_like(middle))
 
 
 def _largest(sizes: tf.Tensor, groups: np.ndarray, count: int) -> tf.Tensor:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tf_cvxlayers.linalg.extremes import typical
 from tf_cvxlayers.linalg.singular_values import SingularValues
 from tf_cvxlayers.linalg.sparse import to_dense
 from tf_cvxlayers.linalg.vectors import largest
@@ -119,8 +120,8 @@ def seen_closer(
     units = units_of(structure, seen, equilibrated, zoom)
     scaled = units.data(seen)
     # One is in the range of `b`; where all else is far too, that is found out.
-    typical = tf.where(k > 0, tf.maximum(_typical(slack / units.s), 1.0), 1.0)
-    most = _FARTHEST * typical
+    slack = tf.where(k > 0, tf.maximum(typical(slack / units.s), 1.0), 1.0)
+    most = _FARTHEST * slack
     bounds = _are_bounds(structure)
     b = tf.where(bounds, tf.minimum(scaled.b, most), scaled.b)
     return Closer(scaled._replace(b=b), units, x0, turned, scaled.b - b)
@@ -131,18 +132,6 @@ def _are_bounds(structure: ConeStructure) -> np.ndarray:
     for run in structure.cones.runs:
         rows[run.span] = geometry_of(run).rows_are_apart
     return rows
-
-
-def _typical(slack: tf.Tensor) -> tf.Tensor:
-    """The lower median of the sizes that are not zero, `[B, 1]`; one without any."""
-    if slack.shape[1] == 0:
-        return tf.ones_like(tf.reduce_sum(slack, axis=1, keepdims=True))
-    size = tf.abs(slack)
-    infinity = tf.constant(float("inf"), size.dtype)
-    in_order = tf.sort(tf.where(size > 0, size, infinity), axis=1)
-    count = tf.reduce_sum(tf.cast(size > 0, tf.int32), axis=1, keepdims=True)
-    middle = tf.gather(in_order, tf.maximum(count - 1, 0) // 2, axis=1, batch_dims=1)
-    return tf.where(tf.math.is_finite(middle), middle, tf.ones_like(middle))
 
 
 def _in_agreement(

@@ -21,10 +21,14 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from tf_cvxlayers.linalg.batch_axis import summed_like
+from tf_cvxlayers.linalg.extremes import typical
 from tf_cvxlayers.linalg.powers_of_two import power_of_two
 from tf_cvxlayers.linalg.spread import at_columns, at_rows
 from tf_cvxlayers.pipeline.equilibration import Equilibrated, as_they_need
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
+
+# Far above one.
+_MUCH = 2.0**10
 
 
 class Units(NamedTuple):
@@ -78,14 +82,15 @@ def units_of(
     structure: ConeStructure,
     data: ConeData,
     equilibrated: Equilibrated = as_they_need,
-    zoom: tf.Tensor | float = 1.0,
+    zoom: tf.Tensor | None = None,
 ) -> Units:
     """The units in which the numbers of a batch are near one.
 
     Args:
         structure, data: the program.
         equilibrated: how `d` and `e` are found.
-        zoom: how much smaller the unit of `x` and `s` is to be, a power of two.
+        zoom: how much smaller the unit of `x` and `s` is to be, a power of two; then it
+            is near most of `b`, where these are far above one.
     """
     d, e = equilibrated(structure, data)
     on_P = at_rows(structure.P, d) * at_columns(structure.P, d)
@@ -96,8 +101,14 @@ def units_of(
     both = (P.largest > 0) & (q.largest > 0)
     balance = tf.where(both, q.largest / P.largest, tf.ones_like(P.largest))
     far = both & (b.smallest > 1.0)
-    offset = tf.where(far, tf.minimum(b.smallest, tf.maximum(balance, 1.0)), b.unit())
-    beta = zoom * power_of_two(tf.where(b.largest > 0, offset, balance))
+    unit = b.unit()
+    if zoom is not None:
+        most = typical(data.b * e)
+        unit = tf.where(most > _MUCH * unit, most, unit)
+    offset = tf.where(far, tf.minimum(b.smallest, tf.maximum(balance, 1.0)), unit)
+    beta = power_of_two(tf.where(b.largest > 0, offset, balance))
+    if zoom is not None:
+        beta = zoom * beta
     objective = _Range(
         tf.minimum(q.smallest, beta * P.smallest),
         tf.maximum(q.largest, beta * P.largest),
