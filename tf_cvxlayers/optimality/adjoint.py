@@ -74,7 +74,7 @@ def _adjoint_solution(
 
     def repaired():
         # Of all elements, and then a choice: that can be vectorized by `tape.jacobian`.
-        best = system.decomposed().solve(right)
+        best = system.by_all_digits(right)
         return tuple(
             tf.where(kept, part, new) for part, new in zip((r1, e), best, strict=True)
         )

@@ -31,6 +31,7 @@ from tf_cvxlayers.linalg.diagonal import Diagonal
 from tf_cvxlayers.linalg.powers_of_two import exponent, two_to
 from tf_cvxlayers.linalg.rows import Rows
 from tf_cvxlayers.linalg.singular_values import SingularValues
+from tf_cvxlayers.linalg.slices import exact_residual
 from tf_cvxlayers.linalg.symmetric import Factor, SymmetricMatrix
 from tf_cvxlayers.linalg.vectors import largest
 from tf_cvxlayers.optimality.cones.product import Spectrum
@@ -42,6 +43,8 @@ Pair = tuple[tf.Tensor, tf.Tensor]
 _DELTA = 1e-8
 # Relative to the largest singular value, what counts as zero.
 _RANK = 1e-13
+# And where the numbers of the system are exact; and refinements by exact residuals.
+_LEAST_RANK, _REFINEMENTS = 1e-14, 4
 # Relative to the largest in its column, what counts for units.
 _COUNTED = 1e-9
 # Units that differ by a higher power of two are far apart; and passes that make them.
@@ -95,9 +98,10 @@ class KKT(NamedTuple):
         too_few = rows + self.P.most_rank() < n
         return tf.where(too_few, _EPSILON * n * diagonal, tf.zeros_like(diagonal))
 
-    def decomposed(self) -> "DecomposedKKT":
+    def decomposed(self, zero: float = _RANK) -> "DecomposedKKT":
         """The system by its singular values; where its numbers are far apart, in units
-        in which they are not."""
+        in which they are not. `zero` is what counts as that, relative to the largest.
+        """
         d = self.cone.values
         P = _for_batch(self.P.everywhere(), d)
         A = _for_batch(self.turned.dense(), d)
@@ -107,24 +111,38 @@ class KKT(NamedTuple):
         matrix = _without_rounding(matrix)
         rows, columns = _units(matrix)
         matrix = rows[:, :, None] * matrix * columns[:, None, :]
-        return DecomposedKKT(rows, columns, SingularValues.of(matrix, _RANK))
+        parts = SingularValues.of(matrix, zero)
+        return DecomposedKKT(matrix, rows, columns, parts)
+
+    def by_all_digits(self, right: Pair) -> Pair:
+        """The `(r, e)` of least norm among those that solve (*) best, where it is badly
+        conditioned: refined, without rounding in what is missed."""
+        # An eigenbasis is known up to rounding.
+        zero = _LEAST_RANK if self.cone.is_identity else _RANK
+        return self.decomposed(zero).solve(right, refinements=_REFINEMENTS)
 
 
 class DecomposedKKT(NamedTuple):
     """A system (*) by its singular values.
 
     Attributes:
-        rows, columns: its units, `[B, n + m]`.
-        parts: the singular values of it in these.
+        matrix: of the system, in units of its own, `[B, n + m, n + m]`.
+        rows, columns: these, `[B, n + m]`.
+        parts: the singular values of the matrix.
     """
 
+    matrix: tf.Tensor
     rows: tf.Tensor
     columns: tf.Tensor
     parts: SingularValues
 
-    def solve(self, right: Pair) -> Pair:
+    def solve(self, right: Pair, refinements: int = 0) -> Pair:
         """The `(r, e)` of least norm among those that solve (*) best."""
-        solution = self.parts.least_squares(self.rows * tf.concat(right, axis=1))
+        scaled = self.rows * tf.concat(right, axis=1)
+        solution = self.parts.least_squares(scaled)
+        for _ in range(refinements):
+            left = exact_residual(self.matrix, solution, scaled)
+            solution = solution + self.parts.least_squares(left)
         solution = self.columns * solution
         n = right[0].shape[1]
         return solution[:, :n], solution[:, n:]

@@ -33,13 +33,13 @@ class Rotation(NamedTuple):
 
     Attributes:
         rows: the first rows of these cones, `[k]`.
-        entries: of `A`, those in first rows, and those below them, `[2, l]`.
+        entries: of `A`, those in first rows, and those below them, `[l]` each.
         cones: of each of the latter its cone, `[l]`.
         a: `[B, k]`.
     """
 
     rows: np.ndarray
-    entries: np.ndarray
+    entries: tuple[np.ndarray, np.ndarray]
     cones: np.ndarray
     a: tf.Tensor
 
@@ -77,15 +77,16 @@ def rotation(
         s: the slack at a point near its solution, `[B, m]`.
         known: of which elements that is known, bool `[B]`; no others are turned.
     """
-    entries = [_entries_of(structure, run) for run in structure.cones.runs]
-    found = [part for part in entries if part.rows.size]
+    each = [_entries_of(structure, run) for run in structure.cones.runs]
+    found = [part for part in each if part.rows.size]
     if not found:
         return None
     a = tf.concat([_sizes(s, part.rows) for part in found], axis=1)
     sound = known[:, None] & tf.math.is_finite(a) & (a > 0)
     a = two_to(exponent(tf.where(sound, a, tf.ones_like(a))))
     rows, pairs, counts = map(np.concatenate, zip(*found, strict=True))
-    return Rotation(rows, pairs.T, np.repeat(np.arange(rows.size), counts), a)
+    cones = np.repeat(np.arange(rows.size), counts)
+    return Rotation(rows, (pairs[:, 0], pairs[:, 1]), cones, a)
 
 
 def _sizes(s: tf.Tensor, rows: np.ndarray) -> tf.Tensor:
@@ -113,9 +114,8 @@ def _entries_of(structure: ConeStructure, run: Run) -> _Entries:
     if geometry_of(run).has_hyperbolic_rotations:
         for row in range(run.start, run.start + run.size, run.rows):
             first, second = (order[starts[k] : starts[k + 1]] for k in (row, row + 1))
-            if first.size and np.array_equal(
-                *map(pattern.columns.take, (first, second))
-            ):
+            columns = pattern.columns
+            if first.size and np.array_equal(columns[first], columns[second]):
                 rows.append(row)
                 pairs.append(np.stack([first, second], axis=1))
     counts = [len(pair) for pair in pairs[1:]]

@@ -8,48 +8,29 @@ the same `P`, `A`, `y` and `s`: cones do not mind (Gleixner, Steffy and Wolter,
 "Iterative refinement for linear programming", 2016, section 3, with a quadratic
 objective). Far from the origin the terms of both differences nearly cancel, and what is
 left of them has to be exact. So `x0` is a point of few digits, and the entries of `P`
-and `A` are cut into slices of as few: products of such numbers, and sums of a few
-thousand of them, are exact (Ozaki, Ogita, Oishi and Rump, "Error-free transformations
-of matrix multiplication by using fast routines of matrix multiplication", 2012).
+and `A` are cut into slices of as few (`linalg.slices`).
 """
 
 import tensorflow as tf
 
-from tf_cvxlayers.linalg.powers_of_two import power_of_two
+from tf_cvxlayers.linalg.slices import cut
 from tf_cvxlayers.linalg.sparse import matvec, symmetric_matvec
-from tf_cvxlayers.linalg.vectors import largest
 from tf_cvxlayers.program.cone_program import ConeData, ConeStructure
-
-# Of a point and of a slice: 2 * 21 + 11 = 53, for sums of 2,000 products.
-_BITS = 21
-_SLICES = 3
 
 
 def viewpoints_near(x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """A point near `x [B, n]`, and one near what is left of it, of few digits both; the
     origin for what is not finite."""
     finite = tf.reduce_all(tf.math.is_finite(x), axis=1, keepdims=True)
-    first, second, _ = _cut(tf.where(finite, x, tf.zeros_like(x)), 3)
+    first, second, _ = cut(tf.where(finite, x, tf.zeros_like(x)))
     return first, second
 
 
 def seen_from(structure: ConeStructure, data: ConeData, x0: tf.Tensor) -> ConeData:
     """The data of the program in `x - x0`, for a point of few digits."""
     q, b = data.q + tf.zeros_like(x0), data.b
-    for part in _cut(data.P, _SLICES):
+    for part in cut(data.P):
         q = q + symmetric_matvec(structure.P, part, x0)
-    for part in _cut(data.A, _SLICES):
+    for part in cut(data.A):
         b = b - matvec(structure.A, part, x0)
     return data._replace(q=q, b=b)
-
-
-def _cut(values: tf.Tensor, count: int) -> list[tf.Tensor]:
-    """Slices of numbers `[B, k]`, of few digits each, from the leading ones on; the
-    last one is what is left after the others."""
-    parts = []
-    grid = 2.0 * power_of_two(largest(values)[:, None])
-    for _ in range(count - 1):
-        grid = grid * 0.5**_BITS
-        parts.append(tf.round(values / grid) * grid)
-        values = values - parts[-1]
-    return [*parts, values]

@@ -180,10 +180,10 @@ class Diffcp(Engine):
             return _judged(solution, solution.at(*point), settled, missed)
         sparse = sparse_matrices(structure, data)
         newton = self._sparse_newton(structure, data)
-        point, *verdict = refined(
+        closer, *verdict = refined(
             structure.cones, sparse, solution[:3], newton, thoroughly
         )
-        return _judged(solution, solution.at(*point), *verdict)
+        return _judged(solution, solution.at(*closer), *verdict)
 
     def _sparse_newton(self, structure: ConeStructure, data: ConeData) -> Newton:
         """Newton's steps by sparse factorization."""
