@@ -10,6 +10,9 @@ import tensorflow as tf
 from tf_cvxlayers.linalg.sparse import evenly
 from tf_cvxlayers.optimality.cones.smooth import ROUNDING, SmoothCone, matrix
 
+# From where on `y` is better known by its dual: `log(z / y)`.
+_FAR = 10.0
+
 
 class Exponential(SmoothCone):
     """The exponential cone."""
@@ -25,6 +28,18 @@ class Exponential(SmoothCone):
             [zero, 1.0 / z, -y / (z * z)],
         ]
         return gradient, matrix(rows)
+
+    def on_surface(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
+        """With `r = log(z / y)`, `s` is a multiple of `(r e^-r, e^-r, 1)`, and its dual
+        of `(-1, r - 1, e^-r)`. Where `r` is large, `s` says of it that `e^-r` is zero to
+        a solver's accuracy, and the dual what it is."""
+        usual = super().on_surface(y, s)
+        r = 1.0 - y[:, 1] / y[:, 0]
+        far = (y[:, 0] < 0) & (r > _FAR)
+        r = tf.where(far, r, tf.ones_like(r))
+        tiny = evenly(tf.exp, -r)
+        ray = tf.stack([r * tiny, tiny, tf.ones_like(r)], axis=1)
+        return tf.where(far[:, None], s[:, 2:] * ray, usual)
 
     def from_dual(self) -> np.ndarray:
         # (u, v, w) is in the dual cone when -u exp(v / u) <= e w and u < 0.

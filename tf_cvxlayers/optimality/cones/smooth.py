@@ -46,6 +46,11 @@ class SmoothCone(ConeGeometry):
     def last_on_surface(self, s: tf.Tensor) -> tf.Tensor:
         """The last coordinate `[C]` that brings `s` onto the surface."""
 
+    def on_surface(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
+        """The point of the surface next to a pair, `[C, 3]`: `s` with another last
+        coordinate."""
+        return tf.stack([s[:, 0], s[:, 1], self.last_on_surface(s)], axis=1)
+
     def on_face(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
         """One for each coordinate that a flat face holds at zero, else zero: `[C, 3]`.
 
@@ -67,10 +72,9 @@ class SmoothCone(ConeGeometry):
         return False
 
     def pair(self, y: tf.Tensor, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """`s` is moved onto the surface along its last coordinate, and `y` becomes the
-        nearest multiple of `grad g(s)`: a retraction."""
-        last = self.last_on_surface(s)
-        on_surface = tf.stack([s[:, 0], s[:, 1], last], axis=1)
+        """`s` is moved onto the surface, and `y` becomes the nearest multiple of
+        `grad g(s)`: a retraction."""
+        on_surface = self.on_surface(y, s)
         gradient, _ = self.surface(on_surface)
         normal = _multiplier(gradient, y)[:, None] * gradient
         finite = (_is_finite(on_surface) & _is_finite(normal))[:, None]
