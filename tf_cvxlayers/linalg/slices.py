@@ -7,11 +7,10 @@ matrix multiplication", 2012).
 
 import tensorflow as tf
 
-from tf_cvxlayers.linalg.powers_of_two import power_of_two
 from tf_cvxlayers.linalg.vectors import largest
 
-# Of a slice: 2 * 21 + 11 = 53.
-_BITS = 21
+# Of a number, and of a slice: 2 * 21 + 11 = 53.
+_DIGITS, _BITS = 53, 21
 # They hold all digits of numbers of one size.
 _SLICES = 3
 
@@ -20,11 +19,13 @@ def cut(values: tf.Tensor) -> list[tf.Tensor]:
     """Slices of numbers `[B, k]`, from the leading digits on; the last one is what is
     left after the others."""
     parts = []
-    grid = 2.0 * power_of_two(largest(values)[:, None])
+    # Added to a number, it leaves its leading digits. Not by its bits, which
+    # `tape.jacobian` cannot vectorize.
+    shift = 2.0 ** (_DIGITS - _BITS) * largest(values)[:, None]
     for _ in range(_SLICES - 1):
-        grid = grid * 0.5**_BITS
-        parts.append(tf.round(values / grid) * grid)
+        parts.append((values + shift) - shift)
         values = values - parts[-1]
+        shift = 0.5**_BITS * shift
     return [*parts, values]
 
 

@@ -30,8 +30,8 @@ class Exponential(SmoothCone):
         return gradient, matrix(rows)
 
     def on_surface(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
-        """With `r = log(z / y)`, `s` is a multiple of `(r e^-r, e^-r, 1)`, and its dual
-        of `(-1, r - 1, e^-r)`. Where `r` is large, `s` says of it that `e^-r` is zero to
+        """With `r = log(z / y)`, `s` is a multiple of `(r e^-r, e^-r, 1)`, its dual of
+        `(-1, r - 1, e^-r)`. Where `r` is large, `s` says of it that `e^-r` is zero to
         a solver's accuracy, and the dual what it is."""
         usual = super().on_surface(y, s)
         r = 1.0 - y[:, 1] / y[:, 0]
