@@ -24,6 +24,7 @@ linalg linalg.patterns linalg.ordered_sums linalg.batch_axis linalg.strided_colu
 linalg.sparse linalg.singular_values linalg.eigenvalues linalg.symmetric
 linalg.subspace linalg.extremes linalg.powers_of_two
 linalg.lazy_values linalg.vectors linalg.rows
+linalg.slices linalg.spread
 linalg.submatrices linalg.sparse_matrices linalg.dense_symmetric linalg.diagonal
 linalg.dense_rows linalg.diagonal_within
 linalg.bounds
@@ -79,7 +80,7 @@ pipeline.units
 pipeline.reduction pipeline.reduction.elimination pipeline.reduction.empty_rows
 pipeline.reduction.infinite_rows
 pipeline.reduction.plan
-pipeline.viewpoint
+pipeline.viewpoint pipeline.hyperbolic
 pipeline.closer
 pipeline.verified
 pipeline.solve

@@ -9,6 +9,7 @@ import re
 import cvxpy as cp
 import numpy as np
 import pytest
+import scipy.special
 import tensorflow as tf
 
 from tests.calls import outputs_and_gradients
@@ -91,11 +92,9 @@ def test_tracking_far_from_the_origin(engine, linear):
 
 @pytest.mark.slow
 @each_engine
-def test_returns_in_natural_units_are_not_called_solved_in_error(engine):
-    """Two percent a day, squared: the same portfolio as in units 50 times smaller.
-
-    In natural units it is not solved to rounding, and not said to be.
-    """
+@pytest.mark.parametrize("seed", [0, 2, 11])
+def test_returns_in_natural_units(seed, engine):
+    """Two percent a day, squared: the same portfolio as in units 50 times smaller."""
     n, m = 10, 30
     z, c, lam = cp.Variable(n, nonneg=True), cp.Variable(), cp.Variable(nonneg=True)
     eta, t = cp.Variable(), cp.Variable(m)
@@ -106,16 +105,15 @@ def test_returns_in_natural_units_are_not_called_solved_in_error(engine):
         [cp.sum(z) == 1, t >= -lam, t >= risk - eta, risk - eta <= lam],
     )
     layer = _layer(problem, [R, mu], z, engine)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     R_value, mu_value = 0.02 * rng.normal(size=(m, n)), 1e-4 * rng.normal(size=n)
     found = []
     for scale in (1.0, 50.0):
         values = [R_value * scale, mu_value * scale**2]
-        if layer.solve(*values).status == Status.SOLVED:
-            y, (of_R, of_mu) = outputs_and_gradients(layer, values, batch_rank=0)
-            found.append((y, of_R * scale, of_mu * scale**2))
-    assert found
-    for one, other in zip(found[0], found[-1], strict=True):
+        _assert_solved(layer, values)
+        y, (of_R, of_mu) = outputs_and_gradients(layer, values, batch_rank=0)
+        found.append((y, of_R * scale, of_mu * scale**2))
+    for one, other in zip(*found, strict=True):
         size = np.abs(other).max()
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6 * size)
 
@@ -175,9 +173,53 @@ def test_equalities_that_agree_but_for_the_rounding_of_float32(engine, cost, n):
     np.testing.assert_allclose(tf.reduce_sum(plans, axis=2), sides[0], atol=1e-6)
 
 
+@each_engine
+@pytest.mark.parametrize("share", [1e-5, 1e-6, 2e-7])
+def test_rows_that_are_nearly_parallel_have_their_derivative(engine, share):
+    """`x1 <= a` and `share x2 - x1 <= b`, both active."""
+    a, b = cp.Parameter(name="a"), cp.Parameter(name="b")
+    x = cp.Variable(2)
+    objective = cp.Minimize(cp.sum_squares(x - np.array([2.0, 3.0])))
+    limits = [x[0] <= a, share * x[1] - x[0] <= b]
+    layer = _layer(cp.Problem(objective, limits), [a, b], x, engine)
+    values = [np.array(1.0), np.array(share - 1.0)]
+    _assert_solved(layer, values)
+    points = [tf.constant(value) for value in values]
+    with tf.GradientTape() as tape:
+        tape.watch(points)
+        y = layer(*points)
+        total = tf.reduce_sum(y)
+    np.testing.assert_allclose(y, [1.0, (1.0 + values[1]) / share], rtol=1e-8)
+    expected = 1.0 + 1.0 / share, 1.0 / share
+    np.testing.assert_allclose(tape.gradient(total, points), expected, rtol=1e-10)
+
+
 @pytest.mark.slow
-def test_a_plan_next_to_zero_is_inaccurate_and_near():
-    """With entropy it has entries of 1e-43, which no cone of float64 has."""
+@pytest.mark.parametrize("share", [0.1, 0.01, 0.005])
+def test_a_plan_with_entropy_may_be_as_near_to_zero_as_it_likes(share):
+    """Down to `exp(-200)`. Sinkhorn's iteration has the same plan."""
+    n = 8
+    x = np.linspace(0, 1, n)
+    C = (x[:, None] - x) ** 2
+    a, b = (cp.Parameter(n, nonneg=True, name=name) for name in "ab")
+    plan = cp.Variable((n, n))
+    cost = cp.sum(cp.multiply(C, plan)) - share * cp.sum(cp.entr(plan))
+    rows = [cp.sum(plan, axis=1) == a, cp.sum(plan, axis=0)[:-1] == b[:-1]]
+    layer = _layer(cp.Problem(cp.Minimize(cost), rows), [a, b], plan, Diffcp())
+    rng = np.random.default_rng(0)
+    a_value, b_value = scipy.special.softmax(rng.normal(size=(2, 4, n)), axis=2)
+    found = _assert_solved(layer, [a_value, b_value]).variables.numpy()
+    u, v = np.zeros((2, 4, n))
+    for _ in range(20_000):
+        u = np.log(a_value) - scipy.special.logsumexp(v[:, None] - C / share, axis=2)
+        v = np.log(b_value) - scipy.special.logsumexp(u[:, :, None] - C / share, axis=1)
+    expected = np.exp(u[:, :, None] + v[:, None] - C / share)
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+@pytest.mark.slow
+def test_a_plan_next_to_bounds_at_zero_is_inaccurate_and_near():
+    """With entropy it has entries of 1e-43 beside a bound at zero, which are one."""
     layer, sides = _transport(15, "entropic", Diffcp())
     result = layer.solve(*sides)
     np.testing.assert_array_equal(result.status, Status.INACCURATE)

@@ -202,6 +202,8 @@ def test_factors_solve(name, batch):
     np.testing.assert_allclose(matrix.confined(x), x, atol=1e-13)
     missing = matrix.times(x) - matrix.confined(right)
     np.testing.assert_allclose(missing, 0.0, atol=1e-12)
+    alone = factor.solve(tf.constant(right[:, 0]))
+    np.testing.assert_allclose(alone, x[:, 0], rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("spread", [0.0, 5.0])
