@@ -130,7 +130,7 @@ def test_a_singular_system_has_its_least_squares_solution_of_least_norm():
     right = tuple(
         tf.constant(rng.normal(size=(1, k))) for k in (structure.n, structure.m)
     )
-    r, e = system.decomposed().least_squares(right)
+    r, e = system.decomposed().solve(right)
     d = system.cone.values[0].numpy()
     A = system.turned.dense()[0].numpy()
     matrix = np.block(
