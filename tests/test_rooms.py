@@ -51,6 +51,7 @@ optimality.cones.table
 optimality.cones.product
 optimality.margin
 optimality.kkt optimality.sparse_kkt
+optimality.newton_point
 optimality.refinement optimality.adjoint optimality.certificates
 
 engines.base
