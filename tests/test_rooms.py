@@ -78,7 +78,8 @@ engines
 pipeline pipeline.attributes pipeline.batching pipeline.problem_data
 pipeline.equilibration pipeline.validation pipeline.recovery
 pipeline.units
-pipeline.reduction pipeline.reduction.elimination pipeline.reduction.empty_rows
+pipeline.reduction pipeline.reduction.elimination pipeline.reduction.dropped_rows
+pipeline.reduction.empty_rows pipeline.reduction.implied_rows
 pipeline.reduction.infinite_rows
 pipeline.reduction.plan
 pipeline.viewpoint pipeline.hyperbolic

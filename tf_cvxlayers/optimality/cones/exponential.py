@@ -4,6 +4,8 @@ Its surface is that of `g(x, y, z) = y log(z / y) - x`, which is concave; its fl
 is `{x <= 0, y = 0, z >= 0}`.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -16,6 +18,10 @@ _FAR = 10.0
 
 class Exponential(SmoothCone):
     """The exponential cone."""
+
+    @property
+    def nonnegative_rows(self) -> Sequence[int]:
+        return (1, 2)
 
     def surface(self, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         y, z = s[:, 1], s[:, 2]

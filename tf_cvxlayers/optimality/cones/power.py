@@ -5,6 +5,7 @@ faces are `{x = 0, z = 0}` and `{y = 0, z = 0}`.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +19,10 @@ class Power(SmoothCone):
     """The power cone of one exponent `a`, between 0 and 1."""
 
     a: float
+
+    @property
+    def nonnegative_rows(self) -> Sequence[int]:
+        return (0, 1)
 
     def surface(self, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         a = self.a

@@ -17,6 +17,7 @@ element see another one, not in the last bit.
 """
 
 import abc
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -34,6 +35,11 @@ class ConeGeometry(abc.ABC):
     def rows_are_apart(self) -> bool:
         """Whether each row is a cone of its own."""
         return False
+
+    @property
+    def nonnegative_rows(self) -> Sequence[int]:
+        """The rows of a curved cone that are nowhere negative in it."""
+        return ()
 
     @property
     def has_hyperbolic_rotations(self) -> bool:

@@ -8,6 +8,7 @@ points of conic problems", 2019, section 3). The basis is `Q`.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import tensorflow as tf
 
@@ -26,6 +27,11 @@ class Semidefinite(ConeGeometry):
     @property
     def keeps_axes(self) -> bool:
         return False
+
+    @property
+    def nonnegative_rows(self) -> Sequence[int]:
+        rows, columns, _ = svec_indices(self.order)
+        return [k for k in range(rows.size) if rows[k] == columns[k]]
 
     def pair(self, y: tf.Tensor, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         w, Q = eigenvalues(unpacked((y - s)[:, :, None], self.order))

@@ -12,6 +12,7 @@ Of a small cone it is a matrix, since one product is faster than some thirty ope
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -31,6 +32,10 @@ class SecondOrder(ConeGeometry):
     @property
     def keeps_axes(self) -> bool:
         return self.size == 1
+
+    @property
+    def nonnegative_rows(self) -> Sequence[int]:
+        return (0,)
 
     @property
     def has_hyperbolic_rotations(self) -> bool:

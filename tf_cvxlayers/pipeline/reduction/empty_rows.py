@@ -6,80 +6,19 @@ stays. Where it is a constant, it is known now: the row holds and is dropped, wi
 zero and slack b, or the problem has no solution for any parameter.
 """
 
-import dataclasses
-import functools
-
 import numpy as np
-import tensorflow as tf
 
 from tf_cvxlayers.errors import ProblemError
-from tf_cvxlayers.linalg.lazy_values import entries_of
-from tf_cvxlayers.linalg.patterns import Pattern
-from tf_cvxlayers.linalg.sparse import take
-from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
+from tf_cvxlayers.pipeline.reduction.dropped_rows import DroppedRows
+from tf_cvxlayers.program.cone_program import ConeStructure
 
 # Relative to the largest constant, what rounding may leave where zero is meant.
 _ROUNDING = 1e-9
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class EmptyRows:
-    """The step that drops the rows `R`, which hold for all values."""
-
-    before: ConeStructure
-    R: np.ndarray
-
-    @functools.cached_property
-    def K(self) -> np.ndarray:
-        """The numbers of the variables that are left, which are all."""
-        return np.arange(self.before.n)
-
-    @functools.cached_property
-    def S(self) -> np.ndarray:
-        """The numbers of the rows that are left."""
-        return np.setdiff1d(np.arange(self.before.m), self.R)
-
-    @functools.cached_property
-    def _entries(self) -> np.ndarray:
-        return np.flatnonzero(np.isin(self.before.A.rows, self.S))
-
-    @functools.cached_property
-    def after(self) -> ConeStructure:
-        """The structure of the program that is left."""
-        A, cones = self.before.A, self.before.cones
-        equalities = np.searchsorted(self.R, cones.zero)
-        cones = dataclasses.replace(
-            cones,
-            zero=cones.zero - int(equalities),
-            nonnegative=cones.nonnegative - int(self.R.size - equalities),
-        )
-        rows = np.searchsorted(self.S, A.rows[self._entries])
-        shape = (self.S.size, self.before.n)
-        A = Pattern(rows, A.columns[self._entries], shape)
-        return ConeStructure(self.before.P, A, cones)
-
-    def apply(self, data: ConeData) -> ConeData:
-        """The data of the program that is left."""
-        return data._replace(
-            A=entries_of(data.A, self._entries), b=entries_of(data.b, self.S)
-        )
-
-    def expand(
-        self, data: ConeData, solution: ConeSolution, variables: bool, duals: bool
-    ) -> ConeSolution:
-        """The solution of the program before, from that of the program after."""
-        order = np.argsort(np.concatenate([self.S, self.R]))
-        batch = tf.shape(solution.y)[0]
-        none = tf.zeros([batch, self.R.size], solution.y.dtype)
-        slack = none + entries_of(data.b, self.R)
-        return solution._replace(
-            y=take([solution.y, none], order), s=take([solution.s, slack], order)
-        )
-
-
 def empty_rows(
     structure: ConeStructure, A: np.ndarray, b: np.ndarray
-) -> EmptyRows | None:
+) -> DroppedRows | None:
     """The step for a program, None where it has no such rows.
 
     Args:
@@ -107,4 +46,4 @@ def empty_rows(
                 "parameters, when what equalities define has been substituted. Remove "
                 "it, change its constants, or make one of them a parameter."
             )
-    return EmptyRows(structure, rows)
+    return DroppedRows(structure, rows)

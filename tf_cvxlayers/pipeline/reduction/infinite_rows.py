@@ -13,7 +13,7 @@ import numpy as np
 
 from tf_cvxlayers.errors import ProblemError
 from tf_cvxlayers.linalg.patterns import LinearMap
-from tf_cvxlayers.pipeline.reduction.empty_rows import EmptyRows
+from tf_cvxlayers.pipeline.reduction.dropped_rows import DroppedRows
 from tf_cvxlayers.program.cone_program import ConeProgram, ConeStructure
 
 _WHERE = {
@@ -24,7 +24,7 @@ _WHERE = {
 }
 
 
-def infinite_rows(program: ConeProgram) -> EmptyRows | None:
+def infinite_rows(program: ConeProgram) -> DroppedRows | None:
     """The step for a program, None where it has no such rows.
 
     Raises:
@@ -36,7 +36,7 @@ def infinite_rows(program: ConeProgram) -> EmptyRows | None:
     for row, is_inequality in zip(bounds, inequality, strict=True):
         _require_possible(program, row, is_inequality)
     _require_finite(program, allowed=bounds)
-    return EmptyRows(program.structure, bounds) if bounds.size else None
+    return DroppedRows(program.structure, bounds) if bounds.size else None
 
 
 def _infinite_constants(b: LinearMap) -> np.ndarray:

@@ -15,8 +15,10 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from tf_cvxlayers.pipeline.reduction.dropped_rows import DroppedRows
 from tf_cvxlayers.pipeline.reduction.elimination import Elimination
-from tf_cvxlayers.pipeline.reduction.empty_rows import EmptyRows, empty_rows
+from tf_cvxlayers.pipeline.reduction.empty_rows import empty_rows
+from tf_cvxlayers.pipeline.reduction.implied_rows import implied_rows
 from tf_cvxlayers.pipeline.reduction.infinite_rows import infinite_rows
 from tf_cvxlayers.program.cone_program import (
     ConeData,
@@ -43,7 +45,7 @@ class Reduction:
 
     structure: ConeStructure
     rows: np.ndarray
-    eliminations: tuple[Elimination | EmptyRows, ...]
+    eliminations: tuple[Elimination | DroppedRows, ...]
     needs_x: bool
     needs_y: bool
 
@@ -77,17 +79,18 @@ def plan_reduction(program: ConeProgram) -> Reduction:
     with tf.init_scope():
         # Values that are not constant are NaN, and make NaN of what depends on them.
         data = ConeData(*(tf.constant(_constants(m)) for m in program.maps))
-        eliminations: list[Elimination | EmptyRows] = []
+        eliminations: list[Elimination | DroppedRows] = []
         if infinite is not None:
             eliminations.append(infinite)
             data, structure = infinite.apply(data), infinite.after
         while (step := _next_elimination(structure, data.A[0].numpy())) is not None:
             eliminations.append(step)
             data, structure = step.apply(data), step.after
-        empty = empty_rows(structure, data.A[0].numpy(), data.b[0].numpy())
-        if empty is not None:
-            eliminations.append(empty)
-            structure = empty.after
+        for dropped_by in (empty_rows, implied_rows):
+            dropped = dropped_by(structure, data.A[0].numpy(), data.b[0].numpy())
+            if dropped is not None:
+                eliminations.append(dropped)
+                data, structure = dropped.apply(data), dropped.after
     n = program.structure.n
     kept_x, kept_y = np.arange(n), np.arange(program.structure.m)
     for done in eliminations:

@@ -1,0 +1,49 @@
+"""One step of reduction: bounds that a curved cone implies are dropped.
+
+`x >= 0` beside `entr(x)` says what the exponential cone of the latter says too. Where
+both are active no multiplier is unique, and an entry of `exp(-100)` is active to all
+that float64 can tell; without the row it has a derivative.
+"""
+
+import numpy as np
+
+from tf_cvxlayers.optimality.cones.table import geometry_of
+from tf_cvxlayers.pipeline.reduction.dropped_rows import DroppedRows
+from tf_cvxlayers.program.cone_program import ConeStructure
+
+
+def implied_rows(
+    structure: ConeStructure, A: np.ndarray, b: np.ndarray
+) -> DroppedRows | None:
+    """The step for a program, None where it has no such rows.
+
+    Args:
+        structure: of the program.
+        A, b: its values, NaN where they depend on parameters.
+    """
+    pattern, cones = structure.A, structure.cones
+    single = np.bincount(pattern.rows, minlength=structure.m) == 1
+    (entries,) = np.nonzero(single[pattern.rows] & np.isfinite(A) & (A != 0.0))
+    rows = pattern.rows[entries]
+    entries = entries[np.isfinite(b[rows])]
+    rows, columns = pattern.rows[entries], pattern.columns[entries]
+    # A row says `x <= b / a`, or `x >= b / a`, as the sign of `a` is.
+    limit, sign = b[rows] / A[entries], np.sign(A[entries])
+    by_cone = np.isin(rows, _nonnegative_in_cones(structure))
+    is_bound = (rows >= cones.zero) & (rows < cones.zero + cones.nonnegative)
+    least = np.full((2, structure.n), np.inf)
+    side = (sign > 0).astype(int)
+    np.minimum.at(least, (side[by_cone], columns[by_cone]), (sign * limit)[by_cone])
+    implied = is_bound & (sign * limit >= least[side, columns])
+    return DroppedRows(structure, np.sort(rows[implied])) if implied.any() else None
+
+
+def _nonnegative_in_cones(structure: ConeStructure) -> np.ndarray:
+    """The rows of curved cones whose slack is at least zero wherever that of the cone
+    lies in it."""
+    found = [np.zeros(0, np.int64)]
+    for run in structure.cones.runs:
+        within = np.array(geometry_of(run).nonnegative_rows, np.int64)
+        firsts = run.start + run.rows * np.arange(run.number)
+        found.append((firsts[:, None] + within).ravel())
+    return np.concatenate(found)
