@@ -100,10 +100,10 @@ def seen_closer(
         rounding: what that of the input has left in `b`, `[B, m]`.
         k: how often it has been seen closer before.
     """
+    slack = tf.where(usable[:, None], before.s, data.b)
     other = tf.zeros_like(before.x)
     if fits_dense(structure):
         other = least_squares_point(structure, data, 1.0 / (1.0 + tf.abs(data.b)))
-    slack = tf.where(usable[:, None], before.s, data.b)
     x = tf.where(usable[:, None], before.x, other)
     x0 = viewpoints_near(x)
     seen = data
@@ -120,8 +120,8 @@ def seen_closer(
     units = units_of(structure, seen, equilibrated, zoom)
     scaled = units.data(seen)
     # One is in the range of `b`; where all else is far too, that is found out.
-    slack = tf.where(k > 0, tf.maximum(typical(slack / units.s), 1.0), 1.0)
-    most = _FARTHEST * slack
+    usual = tf.where(k > 0, tf.maximum(typical(slack / units.s), 1.0), 1.0)
+    most = _FARTHEST * usual
     bounds = _are_bounds(structure)
     b = tf.where(bounds, tf.minimum(scaled.b, most), scaled.b)
     return Closer(scaled._replace(b=b), units, x0, turned, scaled.b - b)

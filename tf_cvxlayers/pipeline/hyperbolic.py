@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tf_cvxlayers.linalg.patterns import Pattern
 from tf_cvxlayers.linalg.powers_of_two import exponent, two_to
 from tf_cvxlayers.linalg.sparse import take
 from tf_cvxlayers.optimality.cones.table import geometry_of
@@ -77,7 +78,9 @@ def rotation(
         s: the slack at a point near its solution, `[B, m]`.
         known: of which elements that is known, bool `[B]`; no others are turned.
     """
-    each = [_entries_of(structure, run) for run in structure.cones.runs]
+    pattern = structure.A
+    starts = np.searchsorted(pattern.rows[pattern.by_row], np.arange(structure.m + 1))
+    each = [_entries_of(pattern, starts, run) for run in structure.cones.runs]
     found = [part for part in each if part.rows.size]
     if not found:
         return None
@@ -107,14 +110,13 @@ class _Entries(NamedTuple):
     counts: np.ndarray
 
 
-def _entries_of(structure: ConeStructure, run: Run) -> _Entries:
-    pattern, order = structure.A, structure.A.by_row
-    starts = np.searchsorted(pattern.rows[order], np.arange(structure.m + 1))
+def _entries_of(pattern: Pattern, starts: np.ndarray, run: Run) -> _Entries:
+    """Of a run, in a pattern whose rows start here in its order by row."""
+    columns, order = pattern.columns, pattern.by_row
     rows, pairs = [], [np.zeros([0, 2], np.int64)]
     if geometry_of(run).has_hyperbolic_rotations:
         for row in range(run.start, run.start + run.size, run.rows):
             first, second = (order[starts[k] : starts[k + 1]] for k in (row, row + 1))
-            columns = pattern.columns
             if first.size and np.array_equal(columns[first], columns[second]):
                 rows.append(row)
                 pairs.append(np.stack([first, second], axis=1))
