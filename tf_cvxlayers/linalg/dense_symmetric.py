@@ -59,8 +59,8 @@ class CholeskyFactor(Factor):
 
     def solve(self, right: tf.Tensor) -> tf.Tensor:
         if len(right.shape) == 2:
-            column = right[:, :, None]
-            return tf.linalg.cholesky_solve(self.triangle, column)[:, :, 0]
+            column = tf.expand_dims(right, 2)
+            return tf.squeeze(tf.linalg.cholesky_solve(self.triangle, column), 2)
         columns = tf.linalg.matrix_transpose(right)
         columns = tf.linalg.cholesky_solve(self.triangle, columns)
         return tf.linalg.matrix_transpose(columns)

@@ -92,13 +92,19 @@ class Residual(NamedTuple):
 
     Attributes:
         dual: `rho_x [B, 1, n]`.
-        rows: of the gap, and of the primal equations, `[B, 1, 1 + m]`.
+        primal, gap: `[B, 1, m]`, `[B, 1, 1]`.
         Px: `P x`, which a step needs too.
     """
 
     dual: tf.Tensor
-    rows: tf.Tensor
+    primal: tf.Tensor
+    gap: tf.Tensor
     Px: tf.Tensor
+
+    @property
+    def rows(self) -> tf.Tensor:
+        """Of the gap, and of the primal equations, `[B, 1, 1 + m]`."""
+        return tf.concat([self.gap, self.primal], axis=2)
 
 
 class Terms(NamedTuple):
@@ -130,10 +136,10 @@ class Terms(NamedTuple):
         """What is missing in the equations: the sums of the terms."""
         tau = point.tau
         gap = self.xPx / tau - (self.minus_qx - self.bz)
-        missing = tf.concat([gap, self.Ax - embedding.b * tau], axis=2)
         return Residual(
             dual=self.Px - (embedding.minus_q * tau - self.Atz),
-            rows=missing + point.s,
+            primal=(self.Ax - embedding.b * tau) + point.s[:, :, 1:],
+            gap=gap + point.kappa,
             Px=self.Px,
         )
 

@@ -30,8 +30,11 @@ from tf_cvxlayers.engines.interior_point.newton_system import (
     Refinement,
 )
 
-# How far to go to the boundary.
-_BACK_OFF = 0.99
+# How far to go to the boundary; and how much less far, for each unit of centring. A
+# short step that ends at the boundary leaves one of the pairs `(s, z)` far smaller than
+# the others, and the steps after it are short too: of a hundred small programs one then
+# takes twice the iterations, and its batch waits for it.
+_BACK_OFF, _CAUTION = 0.99, 0.4
 
 
 def step(
@@ -55,7 +58,7 @@ def step(
     ds = -(d + dz)
 
     # Not `** 3`, whose last bit depends on where in the batch a number is.
-    remaining = 1.0 - _length(scaling, dz, ds)
+    remaining = 1.0 - _length(scaling, dz, ds, _BACK_OFF)
     centring = remaining * remaining * remaining
     mu = inner(scaling.point, scaling.point) / cone.degree
     curvature = scaling.product(ds, dz) - centring * mu * cone.identity
@@ -64,14 +67,17 @@ def step(
     ds = -(d + dz)
 
     direction = Iterate(dx, scaling.inverse(dz), scaling.times(ds))
-    return direction, _length(scaling, dz, ds)
+    share = _BACK_OFF - _CAUTION * centring
+    return direction, _length(scaling, dz, ds, share)
 
 
-def _length(scaling: EmbeddingScaling, dz: tf.Tensor, ds: tf.Tensor) -> tf.Tensor:
-    """How far to go in both directions, `[B, 1, 1]`: all the way, or nearly to the
-    boundary."""
+def _length(
+    scaling: EmbeddingScaling, dz: tf.Tensor, ds: tf.Tensor, share: tf.Tensor | float
+) -> tf.Tensor:
+    """How far to go in both directions, `[B, 1, 1]`: all the way, or this share of the
+    way to the boundary."""
     t = scaling.steepness(tf.concat([dz, ds], axis=1))
-    return _BACK_OFF / tf.maximum(t, _BACK_OFF)
+    return share / tf.maximum(t, share)
 
 
 class _Column(NamedTuple):
@@ -119,7 +125,7 @@ class _Linearized(NamedTuple):
     ) -> "_Linearized":
         """The equations at a point."""
         scaled = scaling.inverse(tf.concat([residual.rows, embedding.one_b], axis=1))
-        rows, one_b = scaled[:, :1], scaled[:, 1:]
+        rows, one_b = tf.split(scaled, 2, axis=1)
         gradient = 2.0 * residual.Px / point.tau - embedding.minus_q
         return cls(
             embedding,
@@ -135,14 +141,15 @@ class _Linearized(NamedTuple):
     def predictor(self, d: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], _Column]:
         """The direction `(dx, z~)` for `d` and all of the residual; and the column of
         `dtau`, which is solved for along with it."""
-        unit = self.one_b[:, :, :1]
+        dtau = self.one_b[:, :, :1]
         minus_q = self.embedding.minus_q
-        a = tf.concat([self.minus_dual, minus_q * unit], axis=1)
-        c = tf.concat([d - self.rows, self.one_b * unit], axis=1)
+        a = tf.concat([self.minus_dual, minus_q * dtau], axis=1)
+        c = tf.concat([d - self.rows, self.one_b * dtau], axis=1)
         x, z = self.system.solve(a, c[:, :, 1:])
         both = tf.concat([x, self.embedding.zero_one, z], axis=2)
-        column = self._column(both[:, 1:])
-        return self._direction(both[:, :1], c, column), column
+        vector, unit = tf.split(both, 2, axis=1)
+        column = self._column(unit)
+        return self._direction(vector, c, column), column
 
     def corrector(
         self, d: tf.Tensor, eta: tf.Tensor, column: _Column
@@ -171,4 +178,4 @@ class _Linearized(NamedTuple):
 
     def _parts(self, vector: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         n = self.embedding.minus_q.shape[2]
-        return vector[:, :, :n], vector[:, :, n:]
+        return tuple(tf.split(vector, [n, vector.shape[2] - n], axis=2))

@@ -58,9 +58,9 @@ class Misses(NamedTuple):
     ) -> "Misses":
         """The misses at a point."""
         tau, s = point.tau, point.s[:, :, 1:]
-        gap = tf.abs(residual.rows[:, :, :1] - point.kappa)
-        primal = largest(residual.rows[:, :, 1:])
-        misses = tf.concat([primal, largest(residual.dual), gap], axis=2)
+        gap = tf.abs(residual.gap - point.kappa)
+        primal, dual = largest(residual.primal), largest(residual.dual)
+        misses = tf.concat([primal, dual, gap], axis=2)
         # Of three terms that nearly cancel, the two that are at hand give the size.
         sizes = [
             tf.maximum(largest(s), tau * embedding.largest_b),

@@ -18,11 +18,16 @@ from tf_cvxlayers.program.cones import KINDS, ConeDims, Run
 def one_by_one(run: Run, *parts: tf.Tensor) -> list[tf.Tensor]:
     """The rows of the equal cones of a run, among those of the product, `[1 or B, m]`:
     `[C, rows]`."""
-    # An operation that changes nothing takes as long as one that does.
-    own = [part if run.size == part.shape[1] else part[:, run.span] for part in parts]
+    own = [_own(run, part) for part in parts]
     if run.number == 1:
         return own
     return [tf.reshape(part, [-1, run.rows]) for part in own]
+
+
+def _own(run: Run, part: tf.Tensor) -> tf.Tensor:
+    """The rows of a run, among those of the product, `[1 or B, m, ...]`."""
+    # An operation that changes nothing takes as long as one that does.
+    return part if run.size == part.shape[1] else part[:, run.span]
 
 
 def next_to_another(run: Run, each: tf.Tensor) -> tf.Tensor:
@@ -33,8 +38,8 @@ def next_to_another(run: Run, each: tf.Tensor) -> tf.Tensor:
 
 
 def side_by_side(parts: Sequence[tf.Tensor], empty: tf.Tensor) -> tf.Tensor:
-    """Numbers of the runs, `[B, k]` each, of none of which there may be any: then the
-    batch is that of `empty [B, ...]`."""
+    """Numbers of the runs, `[B, k, ...]` each, of none of which there may be any: then
+    the batch is that of `empty [B, ...]`."""
     if len(parts) == 1:
         return parts[0]
     return tf.concat(parts, axis=1) if parts else empty[:, :0]
@@ -213,14 +218,15 @@ class Spectrum(NamedTuple):
         if self.is_identity:
             return matrix
         if len(matrix.shape) == 2:
-            return self._turned(matrix[:, :, None], transpose)[:, :, 0]
-        parts = [turn.of(matrix[:, turn.run.span], transpose) for turn in self.turns]
-        # One matrix shared by the batch turns differently for each element.
-        batch, width = tf.shape(self.values)[0], matrix.shape[2]
-        return tf.concat(
-            [tf.broadcast_to(part, [batch, part.shape[1], width]) for part in parts],
-            axis=1,
-        )
+            return tf.squeeze(self._turned(tf.expand_dims(matrix, 2), transpose), 2)
+        parts = [turn.of(_own(turn.run, matrix), transpose) for turn in self.turns]
+        if matrix.shape[0] == 1:
+            # Shared by the batch, it turns differently for each element.
+            batch, width = tf.shape(self.values)[0], matrix.shape[2]
+            parts = [
+                tf.broadcast_to(part, [batch, part.shape[1], width]) for part in parts
+            ]
+        return side_by_side(parts, matrix)
 
     def derivative_entries(self) -> tf.Tensor:
         """The entries of `D` cone by cone, `[B, entries]`, see `derivative_pattern`."""

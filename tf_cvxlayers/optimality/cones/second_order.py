@@ -6,9 +6,10 @@ eigenvalues 1 or 0 for `(1, +-u/|u|)/sqrt 2`, and `(t + |u|) / (2 |u|)` for what
 orthogonal to both (Busseti, Moursi, Boyd, "Solution refinement at regular points of
 conic problems", 2019, section 3).
 
-The eigenbasis is a reflection that takes `u/|u|` to `-sign(u_1) e_1`, which is stable
-for every `u`, followed by a rotation of `(t, u_1)` by 45 degrees: `[sign, w]` holds it.
-Of a small cone it is a matrix, since one product is faster than some thirty operations.
+The eigenbasis `U = (I - w w') B` is the symmetric `B` that turns `(t, u_1)` by 45
+degrees, and a reflection that takes `e_1` to `-sign(u_1) u/|u|`, which is stable for
+every `u`. Of a small cone it is a matrix, since one product is faster than many
+operations; else `w` holds it.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from tf_cvxlayers.linalg.sparse import take
 from tf_cvxlayers.optimality.cones.protocol import ConeGeometry
 
 # The most rows of a cone whose eigenbasis is kept as a matrix.
@@ -61,25 +63,30 @@ class SecondOrder(ConeGeometry):
         self, y: tf.Tensor, s: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
         v = y - s
-        t, u = v[:, :1], v[:, 1:]
+        t, u = v[:, :1], v * (np.arange(self.size) > 0)
         if self.keeps_axes:
             return tf.cast(t > 0, v.dtype), None
-        one, zero = tf.ones_like(t), tf.zeros_like(t)
         size = tf.norm(u, axis=1, keepdims=True)
+        one = tf.ones_like(size)
         nonzero = tf.where(size > 0, size, one)
-        inside, outside = size <= t, size <= -t
-        middle = tf.clip_by_value((t + size) / (2.0 * nonzero), 0.0, 1.0)
-        middle = tf.where(inside, one, tf.where(outside, zero, middle))
-        values = [tf.where(outside, zero, one), tf.where(inside, one, zero)]
-        values += [middle] * (self.size - 2)
+        high, low = tf.cast(size > -t, v.dtype), tf.cast(size <= t, v.dtype)
+        middle = tf.clip_by_value(0.5 * (t + size) / nonzero, 0.0, 1.0)
+        middle = tf.maximum(high * middle, low)
         direction = u / nonzero
-        sign = tf.where(direction[:, :1] < 0, -one, one)
-        w = tf.concat([direction[:, :1] + sign, direction[:, 1:]], axis=1)
+        negative = direction[:, 1:2] < 0
+        first, second = tf.where(negative, high, low), tf.where(negative, low, high)
+        values = [first, second] + [middle] * (self.size - 2)
+        w = direction + tf.where(negative, -one, one) * (np.arange(self.size) == 1)
         w = w * tf.sqrt(2.0 / tf.reduce_sum(w * w, axis=1, keepdims=True))
-        basis = tf.concat([-sign, w], axis=1)
-        if self.size <= _SMALL:
-            eye = tf.eye(self.size, batch_shape=[1, 1], dtype=v.dtype)
-            basis = self._turned(basis[:, None], eye, transpose=False)[:, 0]
+        if self.size > _SMALL:
+            return tf.concat(values, axis=1), w
+        # The first entry of `w` is zero.
+        half = np.sqrt(0.5)
+        wB = (
+            take(w, np.r_[1, 1 : self.size])
+            * np.r_[half, -half, np.ones(self.size - 2)]
+        )
+        basis = _rotated(np.eye(self.size)) - w[:, :, None] * wB[:, None]
         return tf.concat(values, axis=1), basis
 
     def sides(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
@@ -93,23 +100,16 @@ class SecondOrder(ConeGeometry):
     def turned(self, basis: tf.Tensor, part: tf.Tensor, transpose: bool) -> tf.Tensor:
         if self.size <= _SMALL:
             return tf.matmul(basis, part, transpose_a=transpose)
-        return self._turned(basis, part, transpose)
+        w = basis[..., None]
 
-    def _turned(self, basis: tf.Tensor, part: tf.Tensor, transpose: bool) -> tf.Tensor:
-        sign, w = basis[:, :, :1, None], basis[:, :, 1:, None]
+        def reflected(part):
+            return part - w * tf.reduce_sum(w * part, axis=-2, keepdims=True)
 
-        def reflected(tail):
-            return tail - w * tf.reduce_sum(w * tail, axis=2, keepdims=True)
+        return _rotated(reflected(part)) if transpose else reflected(_rotated(part))
 
-        def rotated(a, b):
-            half = tf.constant(np.sqrt(0.5), part.dtype)
-            return [half * (a + b), half * (a - b)]
 
-        # Zero times `sign` brings what the batch shares to the batch.
-        if transpose:
-            tail = reflected(part[:, :, 1:])
-            top = rotated(part[:, :, :1] + 0.0 * sign, sign * tail[:, :, :1])
-            return tf.concat([*top, tail[:, :, 1:]], axis=2)
-        a, b = rotated(part[:, :, :1] + 0.0 * sign, part[:, :, 1:2])
-        tail = reflected(tf.concat([sign * b, part[:, :, 2:] + 0.0 * sign], axis=2))
-        return tf.concat([a, tail], axis=2)
+def _rotated(part: tf.Tensor) -> tf.Tensor:
+    """`B M` for `M [..., rows, k]`."""
+    half = tf.constant(np.sqrt(0.5), part.dtype)
+    a, b = part[..., :1, :], part[..., 1:2, :]
+    return tf.concat([half * (a + b), half * (a - b), part[..., 2:, :]], axis=-2)

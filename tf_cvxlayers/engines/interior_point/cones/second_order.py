@@ -109,7 +109,7 @@ class SecondOrder:
 def _heads_and_tails(v: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
     """The heads `[B, k, cones, 1]` and the tails `[B, k, cones, size - 1]`."""
     cones = tf.reshape(v, [-1, v.shape[1], v.shape[2] // size, size])
-    return cones[..., :1], cones[..., 1:]
+    return tuple(tf.split(cones, [1, size - 1], axis=-1))
 
 
 def _side_by_side(cones: tf.Tensor) -> tf.Tensor:
