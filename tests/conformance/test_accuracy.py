@@ -90,20 +90,27 @@ def test_tracking_far_from_the_origin(engine, linear):
             np.testing.assert_allclose(part, truth, rtol=1e-6, atol=1e-7)
 
 
+def _robust_portfolio(R, mu):
+    """The problem of the returns `R [30, 10]` and their mean, and the portfolio."""
+    m, n = R.shape
+    z, c, lam = cp.Variable(n, nonneg=True), cp.Variable(), cp.Variable(nonneg=True)
+    eta, t = cp.Variable(), cp.Variable(m)
+    risk = cp.square(R @ z - c)
+    problem = cp.Problem(
+        cp.Minimize(eta + 0.1 * lam + cp.sum(t) / m - mu @ z),
+        [cp.sum(z) == 1, t >= -lam, t >= risk - eta, risk - eta <= lam],
+    )
+    return problem, z
+
+
 @pytest.mark.slow
 @each_engine
 @pytest.mark.parametrize("seed", [0, 2, 11])
 def test_returns_in_natural_units(seed, engine):
     """Two percent a day, squared: the same portfolio as in units 50 times smaller."""
     n, m = 10, 30
-    z, c, lam = cp.Variable(n, nonneg=True), cp.Variable(), cp.Variable(nonneg=True)
-    eta, t = cp.Variable(), cp.Variable(m)
     R, mu = cp.Parameter((m, n), name="R"), cp.Parameter(n, name="mu")
-    risk = cp.square(R @ z - c)
-    problem = cp.Problem(
-        cp.Minimize(eta + 0.1 * lam + cp.sum(t) / m - mu @ z),
-        [cp.sum(z) == 1, t >= -lam, t >= risk - eta, risk - eta <= lam],
-    )
+    problem, z = _robust_portfolio(R, mu)
     layer = _layer(problem, [R, mu], z, engine)
     rng = np.random.default_rng(seed)
     R_value, mu_value = 0.02 * rng.normal(size=(m, n)), 1e-4 * rng.normal(size=n)
@@ -116,6 +123,21 @@ def test_returns_in_natural_units(seed, engine):
     for one, other in zip(*found, strict=True):
         size = np.abs(other).max()
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6 * size)
+
+
+@each_engine
+def test_elements_that_share_their_rows_are_solved_again_with_their_own(engine):
+    """Seen closer, the cones of each element are turned by as much as it needs."""
+    rng = np.random.default_rng(0)
+    mu = cp.Parameter(10, name="mu")
+    problem, z = _robust_portfolio(0.02 * rng.normal(size=(30, 10)), mu)
+    layer = _layer(problem, [mu], z, engine)
+    values = 1e-4 * rng.normal(size=(3, 10))
+    batch = layer.solve(values)
+    np.testing.assert_array_equal(batch.status, Status.SOLVED)
+    for k, value in enumerate(values):
+        alone = layer.solve(value)
+        np.testing.assert_allclose(batch.variables[k], alone.variables, atol=1e-9)
 
 
 @each_engine

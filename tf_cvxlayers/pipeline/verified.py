@@ -60,8 +60,8 @@ def solved_and_verified(
     scaled = units.data(data)
     if again:
         # One function, traced once, for the first solve and for those after it.
-        solve = _as_function(engine, structure, scaled)
-        found = _seen_well(ConeSolution(*solve(tf.constant(False), *scaled)))
+        solve = _SolveOnce(engine, structure)
+        found = _seen_well(solve(tf.constant(False), scaled))
         found = _solved_again(solve, structure, scaled, rounding, found)
     else:
         found = _seen_well(engine.solve(structure, scaled))
@@ -75,24 +75,36 @@ def _for_each(values: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
     return tf.broadcast_to(values, [batch, values.shape[1]])
 
 
-# From whether to solve thoroughly, and data, to the parts of a solution.
-_Solve = Callable[..., Sequence[tf.Tensor]]
+class _SolveOnce:
+    """An engine's `solve`, traced once for data of which the batch shares the same
+    parts: seen closer, each element may have its own where all had one before."""
 
+    def __init__(self, engine: Engine, structure: ConeStructure):
+        self._engine, self._structure = engine, structure
+        self._traced: dict[tuple[bool, ...], Callable[..., Sequence[tf.Tensor]]] = {}
 
-def _as_function(engine: Engine, structure: ConeStructure, data: ConeData) -> _Solve:
-    def solve(thoroughly, *data):
-        return tuple(engine.solve(structure, ConeData(*data), thoroughly))
+    def __call__(self, thoroughly: tf.Tensor, data: ConeData) -> ConeSolution:
+        if tf.executing_eagerly() or compiled_by_xla():
+            return self._engine.solve(self._structure, data, thoroughly)
+        shared = tuple(part.shape[0] == 1 for part in data)
+        if shared not in self._traced:
+            self._traced[shared] = self._function(shared, data)
+        return ConeSolution(*self._traced[shared](thoroughly, *data))
 
-    if tf.executing_eagerly() or compiled_by_xla():
-        return solve
-    of_data = [
-        tf.TensorSpec([1 if part.shape[0] == 1 else None, part.shape[1]], part.dtype)
-        for part in data
-    ]
-    signature = [tf.TensorSpec([], tf.bool), *of_data]
-    return tf.function(
-        solve, input_signature=signature, autograph=False
-    ).get_concrete_function()
+    def _function(self, shared: tuple[bool, ...], data: ConeData):
+        def solve(thoroughly, *data):
+            return tuple(
+                self._engine.solve(self._structure, ConeData(*data), thoroughly)
+            )
+
+        of_data = [
+            tf.TensorSpec([1 if one else None, part.shape[1]], part.dtype)
+            for one, part in zip(shared, data, strict=True)
+        ]
+        signature = [tf.TensorSpec([], tf.bool), *of_data]
+        return tf.function(
+            solve, input_signature=signature, autograph=False
+        ).get_concrete_function()
 
 
 def _seen_well(found: ConeSolution) -> ConeSolution:
@@ -114,7 +126,7 @@ def _unproven(found: ConeSolution) -> ConeSolution:
 
 
 def _solved_again(
-    solve: _Solve,
+    solve: _SolveOnce,
     structure: ConeStructure,
     data: ConeData,
     rounding: float,
@@ -142,7 +154,7 @@ def _solved_again(
 
 
 def _in_rounds(
-    solve: _Solve,
+    solve: _SolveOnce,
     structure: ConeStructure,
     data: ConeData,
     rounding: ConeData,
@@ -165,7 +177,7 @@ def _in_rounds(
         usable = before.status == Status.INACCURATE
         closer = seen_closer(structure, own, before, usable, left.b, k)
         left = closer.rounding(left)
-        new = _seen_well(ConeSolution(*solve(k > 0, *closer.data)))
+        new = _seen_well(solve(k > 0, closer.data))
         status = proven_status(structure, closer.exactly(), left, new)
         misled = (status == Status.SOLVED) & ~closer.holds(new)
         status = tf.where(misled, Status.INACCURATE, status)
