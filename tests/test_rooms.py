@@ -30,8 +30,9 @@ linalg.dense_rows linalg.diagonal_within
 linalg.bounds
 linalg.rows_and_bounds
 
-program program.cones
+program program.cones program.archive
 program.cone_program
+program.soundness
 program.serialization
 
 from_cvxpy from_cvxpy.diagnosis from_cvxpy.returned
@@ -88,6 +89,7 @@ pipeline.verified
 pipeline.solve
 pipeline.pipeline
 
+layers.configuration
 layers.description layers.directions layers.weights layers.stand_ins
 layers.kinks layers.scales
 layers.solve_result

@@ -63,6 +63,11 @@ _ADVICE = {
 }
 
 
+def numbered(count: int, one: str, many: str) -> str:
+    """So many things, as messages say it: `1 row`, `2 rows`."""
+    return f"{count} {one if count == 1 else many}"
+
+
 class CvxLayersError(Exception):
     """The base of every exception of the package."""
 
@@ -73,6 +78,10 @@ class ProblemError(CvxLayersError, ValueError):
 
 class ParameterError(CvxLayersError, ValueError):
     """A parameter value with a wrong shape, a NaN, or against its attribute."""
+
+
+class FileError(CvxLayersError, ValueError):
+    """A file, or a layer's config, that is not what the package writes."""
 
 
 class ExportError(CvxLayersError):

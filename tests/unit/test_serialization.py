@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.problems import BY_NAME, every_case
+from tf_cvxlayers.errors import FileError
 from tf_cvxlayers.program.cones import ConeDims
 from tf_cvxlayers.program.serialization import (
     from_bytes,
@@ -60,12 +61,16 @@ def test_nothing_is_pickled(monkeypatch):
     from_text(to_text(_program("attributes")))
 
 
-def test_another_version_of_the_format_is_refused(monkeypatch):
+@pytest.mark.parametrize(
+    ("version", "advice"), [(0, "build the layer again"), (99, "install that")]
+)
+def test_another_version_of_the_format_is_refused(monkeypatch, version, advice):
     from tf_cvxlayers.program import serialization
 
+    monkeypatch.setattr(serialization, "_VERSION", version)
     content = to_bytes(ConeDims(zero=1))
-    monkeypatch.setattr(serialization, "_VERSION", 99)
-    with pytest.raises(ValueError, match=r"format 99.*Received: format"):
+    monkeypatch.undo()
+    with pytest.raises(FileError, match=rf"Received: format {version}.*{advice}"):
         from_bytes(content)
 
 

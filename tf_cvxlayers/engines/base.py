@@ -6,6 +6,9 @@ from typing import Any, ClassVar, cast
 
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
 
+# The most of anything, for compiled code.
+_LARGEST = 2**31 - 1
+
 
 class Engine(abc.ABC):
     """Solves cone programs and applies the adjoint of their derivative.
@@ -78,9 +81,9 @@ class Engine(abc.ABC):
                 f"Received: tolerance={tolerance!r}."
             )
         for setting, value in counts.items():
-            if not isinstance(value, int) or value < 1:
+            if type(value) is not int or not 1 <= value <= _LARGEST:
                 raise ValueError(
-                    f"Expected {setting} to be an integer of at least 1. "
+                    f"Expected {setting} to be an integer from 1 to {_LARGEST}. "
                     f"Received: {setting}={value!r}."
                 )
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tf_cvxlayers.engines import Engine
 from tf_cvxlayers.engines.catalogue import ENGINES
 from tf_cvxlayers.engines.selection import choose_engine
-from tf_cvxlayers.errors import CvxLayersError, ParameterError
+from tf_cvxlayers.errors import CvxLayersError, ParameterError, numbered
 from tf_cvxlayers.layers.description import describe
 from tf_cvxlayers.layers.gradient_check import GradientReport, check_gradients
 from tf_cvxlayers.layers.solve_result import SolveResult
@@ -50,11 +50,7 @@ class ConeLayer(keras.layers.Layer):
         # Keras would cast float64 inputs down to the layer's dtype.
         kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
-        if on_failure not in _ON_FAILURE:
-            raise ValueError(
-                f"Expected on_failure to be one of {list(_ON_FAILURE)}. "
-                f"Received: on_failure={on_failure!r}."
-            )
+        check_arguments(self, on_failure)
         self._single = single
         self.wanted_engine = engine
         self.on_failure = on_failure
@@ -223,24 +219,25 @@ class ConeLayer(keras.layers.Layer):
             parameters = tuple(parameters[0])
         if len(parameters) != len(names):
             raise ParameterError(
-                f"Expected {len(names)} values, for the fed parameters {names}. "
+                f"Expected {numbered(len(names), 'value', 'values')}, for the fed "
+                f"parameters {names}. "
                 f"Received: {len(parameters)}."
             )
         return list(parameters)
 
 
-def engine_config(engine: str | Engine) -> Any:
-    """The user's choice of an engine, for JSON."""
-    if isinstance(engine, str):
-        return engine
-    return keras.saving.serialize_keras_object(engine)
-
-
-def engine_from_config(config: Any) -> str | Engine:
-    """The choice that `engine_config` wrote."""
-    if isinstance(config, dict):
-        return keras.saving.deserialize_keras_object(config)
-    return config
+def check_arguments(layer: keras.layers.Layer, on_failure: Any) -> None:
+    """Raise ValueError for an `on_failure` that is none, or a dtype of integers."""
+    if not tf.as_dtype(layer.compute_dtype).is_floating:
+        raise ValueError(
+            f"Expected a floating-point dtype for layer {layer.name!r}: solutions have "
+            f"fractions. Received: dtype={layer.compute_dtype!r}."
+        )
+    if on_failure not in _ON_FAILURE:
+        raise ValueError(
+            f"Expected on_failure to be one of {list(_ON_FAILURE)}. "
+            f"Received: on_failure={on_failure!r}."
+        )
 
 
 def _tensor(spec: ParameterSpec, value: Any) -> tf.Tensor:

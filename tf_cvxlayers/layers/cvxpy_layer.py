@@ -7,8 +7,14 @@ import keras
 import numpy as np
 
 from tf_cvxlayers.engines import Engine
-from tf_cvxlayers.errors import ProblemError
-from tf_cvxlayers.layers.cone_layer import ConeLayer, engine_config, engine_from_config
+from tf_cvxlayers.errors import FileError, ProblemError
+from tf_cvxlayers.layers.cone_layer import ConeLayer
+from tf_cvxlayers.layers.configuration import (
+    LayerConfig,
+    engine_config,
+    engine_from_config,
+    require,
+)
 from tf_cvxlayers.layers.weights import (
     Learned,
     array_from_text,
@@ -16,7 +22,7 @@ from tf_cvxlayers.layers.weights import (
     constant_array,
     learned_from,
 )
-from tf_cvxlayers.program.cone_program import ConeProgram
+from tf_cvxlayers.program.cone_program import ConeProgram, ParameterSpec
 from tf_cvxlayers.program.serialization import from_text, to_text
 
 if TYPE_CHECKING:
@@ -119,26 +125,53 @@ class CvxpyLayer(ConeLayer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "CvxpyLayer":
-        config = dict(config)
-        program = from_text(config.pop("program"))
-        count = len(program.parameters)
-        learned, fixed = config.pop("learned"), config.pop("fixed")
-        specs = program.parameters[count - len(learned) - len(fixed) :]
-        config["engine"] = engine_from_config(config["engine"])
-        if isinstance(config.get("dtype"), dict):
-            config["dtype"] = keras.dtype_policies.deserialize(config["dtype"])
+        parts = LayerConfig(config)
+        program = parts.read("program", _program)
+        rest = program.parameters
+        fixed = parts.read("fixed", lambda texts: _fixed(texts, rest))
+        rest = rest[: len(rest) - len(fixed)]
+        learned = parts.read("learned", lambda hows: _learned(hows, rest))
+        single = parts.read("single", lambda flag: _single(flag, program))
+        engine = parts.read("engine", engine_from_config)
         layer = cls.__new__(cls)
-        ConeLayer.__init__(
-            layer,
-            program,
-            [
-                learned_from(spec.name, how)
-                for spec, how in zip(specs, learned, strict=False)
-            ],
-            [array_from_text(text) for text in fixed],
-            **config,
+        parts.read_rest(
+            lambda settings: ConeLayer.__init__(
+                layer, program, learned, fixed, single, engine, **settings
+            )
         )
         return layer
+
+
+def _program(text: Any) -> ConeProgram:
+    return require(from_text(text), ConeProgram, "a cone program")
+
+
+def _fixed(texts: Any, parameters: Sequence[ParameterSpec]) -> list[np.ndarray]:
+    return [
+        constant_array(spec, array_from_text(text), "the fixed")
+        for spec, text in zip(_last(parameters, texts), texts, strict=True)
+    ]
+
+
+def _learned(hows: Any, parameters: Sequence[ParameterSpec]) -> list[Learned]:
+    return [
+        learned_from(spec.name, require(how, dict, "a dict"))
+        for spec, how in zip(_last(parameters, hows), hows, strict=True)
+    ]
+
+
+def _last(parameters: Sequence[ParameterSpec], items: Any) -> Sequence[ParameterSpec]:
+    """The last parameters, as many as there are items."""
+    first = len(parameters) - len(require(items, list, "a list"))
+    if first < 0:
+        raise FileError(f"Expected {len(parameters)} or fewer. Received: {len(items)}.")
+    return parameters[first:]
+
+
+def _single(flag: Any, program: ConeProgram) -> bool:
+    if require(flag, bool, "True or False") and len(program.variables) != 1:
+        raise FileError(f"Expected one variable. Received: {len(program.variables)}.")
+    return flag
 
 
 def _roles(name: str, given: "Mapping[cp.Parameter, Any] | None") -> dict[Any, Any]:

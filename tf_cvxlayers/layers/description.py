@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from tf_cvxlayers.errors import numbered
 from tf_cvxlayers.linalg.patterns import Pattern
 from tf_cvxlayers.pipeline.attributes import constraints_of
 from tf_cvxlayers.pipeline.pipeline import Pipeline
 from tf_cvxlayers.program.cone_program import ConeStructure, ParameterSpec
+from tf_cvxlayers.program.cones import KINDS, NONNEGATIVE
 
 
 def describe(
@@ -54,18 +56,23 @@ def _parameters(specs: Sequence[ParameterSpec]) -> str:
 
 def _structure(structure: ConeStructure) -> str:
     objective = (
-        f"{_kind(structure.P)} objective with {structure.P.size} entries in P"
+        f"{_kind(structure.P)} objective with {_entries(structure.P)} in P"
         if structure.P.size
         else "linear objective"
     )
     bounds = int(np.sum(structure.bounds >= structure.cones.zero))
     cones = structure.cones.describe()
     if bounds:
-        cones = cones.replace("inequalities", f"inequalities ({bounds} bounds)")
-    return (
-        f"{structure.n} variables, {structure.m} rows: {cones}; "
-        f"{structure.A.size} entries in A; {objective}"
-    )
+        rows = KINDS[NONNEGATIVE].words(structure.cones.nonnegative)
+        note = numbered(bounds, "bound", "bounds")
+        cones = cones.replace(rows, f"{rows} ({note})")
+    variables = numbered(structure.n, "variable", "variables")
+    rows = numbered(structure.m, "row", "rows")
+    return f"{variables}, {rows}: {cones}; {_entries(structure.A)} in A; {objective}"
+
+
+def _entries(pattern: Pattern) -> str:
+    return numbered(pattern.size, "entry", "entries")
 
 
 def _kind(P: Pattern) -> str:

@@ -7,7 +7,12 @@ import keras
 import tensorflow as tf
 
 from tf_cvxlayers.engines import Engine
-from tf_cvxlayers.layers.cone_layer import engine_config, engine_from_config
+from tf_cvxlayers.layers.cone_layer import check_arguments
+from tf_cvxlayers.layers.configuration import (
+    LayerConfig,
+    engine_config,
+    engine_from_config,
+)
 from tf_cvxlayers.layers.cvxpy_layer import CvxpyLayer
 from tf_cvxlayers.layers.gradient_check import GradientReport
 from tf_cvxlayers.layers.solve_result import SolveResult
@@ -46,6 +51,7 @@ class ProblemLayer(keras.layers.Layer):
         self._learned: dict[str, Learned] = {
             name: learned_from(name, given) for name, given in (learned or {}).items()
         }
+        check_arguments(self, on_failure)
         self.wanted_engine = engine_from_config(engine)
         self.on_failure = on_failure
         # Not known before the engine is.
@@ -140,6 +146,10 @@ class ProblemLayer(keras.layers.Layer):
             "on_failure": self.on_failure,
             **{name: how.get_config() for name, how in self._learned.items()},
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "ProblemLayer":
+        return LayerConfig(config).read_rest(lambda settings: cls(**settings))
 
     def _built_for(self, inputs: Any) -> tf.Tensor:
         inputs = tf.convert_to_tensor(inputs)

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tf_cvxlayers.errors import Status
+from tf_cvxlayers.errors import Status, numbered
 from tf_cvxlayers.pipeline.equilibration import by_means
 from tf_cvxlayers.pipeline.pipeline import Pipeline
 from tf_cvxlayers.pipeline.units import units_of
@@ -27,7 +27,8 @@ def words_of(pipeline: Pipeline, values: list[tf.Tensor], status: np.ndarray) ->
     counts = ", ".join(
         f"{names.count(one.name)} {one.name}" for one in Status if one.name in names
     )
-    summary = f"{status.size} elements: {counts}" if names else "no elements"
+    elements = numbered(status.size, "element", "elements")
+    summary = f"{elements}: {counts}" if names else "no elements"
     unclear = [k for k, name in enumerate(names) if Status[name] in _UNCLEAR]
     if not unclear:
         return summary

@@ -4,7 +4,6 @@ A weight has the shape of its parameter. Its CVXPY attribute is kept by projecti
 starting value, and, through a Keras constraint, the weight after each update.
 """
 
-import base64
 import io
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from tf_cvxlayers.pipeline.validation import (
     require_valid,
     tolerance_of,
 )
+from tf_cvxlayers.program.archive import array_from, bytes_from, text_of
 from tf_cvxlayers.program.cone_program import ParameterSpec
 
 _KEYS = {"initializer", "regularizer", "constraint", "trainable"}
@@ -29,12 +29,12 @@ def array_to_text(array: np.ndarray) -> str:
     """An array as base64 text, exactly."""
     file = io.BytesIO()
     np.save(file, array, allow_pickle=False)
-    return base64.b64encode(file.getvalue()).decode("ascii")
+    return text_of(file.getvalue())
 
 
-def array_from_text(text: str) -> np.ndarray:
-    """The array that `array_to_text` wrote."""
-    return np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False)
+def array_from_text(text: Any) -> np.ndarray:
+    """The array that `array_to_text` wrote; raises FileError for anything else."""
+    return array_from(bytes_from(text))
 
 
 @keras.saving.register_keras_serializable(package="tf_cvxlayers")

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from tf_cvxlayers.errors import numbered
 from tf_cvxlayers.program.cone_program import ParameterSpec
 
 # A strictly positive weight stays at least this far from zero.
@@ -240,7 +241,7 @@ class Sparsity(Constraint):
 
     @property
     def note(self) -> str:
-        return f"{self.support.size} entries"
+        return numbered(self.support.size, "entry", "entries")
 
     def holds(self, value: tf.Tensor, rounding: tf.Tensor) -> tf.Tensor:
         outside = np.flatnonzero(~self._mask.ravel())

@@ -54,9 +54,10 @@ def common_batch_shape(
     specs: Sequence[ParameterSpec], shapes: Sequence[tf.TensorShape]
 ) -> tf.TensorShape:
     """The batch dimensions that values of these shapes have together."""
+    owns = [batch_shape(spec, shape) for spec, shape in zip(specs, shapes, strict=True)]
+    _check_scalars(specs, owns)
     common = tf.TensorShape([])
-    for spec, shape in zip(specs, shapes, strict=True):
-        own = batch_shape(spec, shape)
+    for spec, own in zip(specs, owns, strict=True):
         try:
             common = tf.broadcast_static_shape(common, own)
         except ValueError as error:
@@ -65,6 +66,30 @@ def common_batch_shape(
                 f"'{spec.name}' with batch dimensions {own}, after {common}."
             ) from error
     return common
+
+
+def _check_scalars(
+    specs: Sequence[ParameterSpec], owns: Sequence[tf.TensorShape]
+) -> None:
+    """Raise ParameterError for a scalar with batch dimensions `(B, 1)` beside values
+    that have `(B,)`, as a layer with one unit gives it: it would broadcast to B x B
+    problems."""
+    columns = {
+        k
+        for k, (spec, own) in enumerate(zip(specs, owns, strict=True))
+        if not spec.shape and own.rank and own[-1] == 1
+    }
+    others = [own for k, own in enumerate(owns) if k not in columns and own.rank]
+    for k in columns:
+        rows = owns[k][:-1]
+        if others and all(rows.is_compatible_with(other) for other in others):
+            raise ParameterError(
+                f"Expected parameter '{specs[k].name}', which is a scalar, with batch "
+                f"dimensions {rows} as the other values have. Received: a value of "
+                f"shape {owns[k]}, with which each would meet each. Drop its last "
+                "axis, with keras.layers.Reshape(()), or declare the parameter as "
+                "cp.Parameter(1)."
+            )
 
 
 def flattened(

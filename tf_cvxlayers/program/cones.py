@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tf_cvxlayers.errors import numbered
+
 ZERO = "zero"
 NONNEGATIVE = "nonnegative"
 SECOND_ORDER = "second_order"
@@ -45,41 +47,45 @@ class Kind(NamedTuple):
     words: Callable[[Any], str]
 
 
-def _together(words: str) -> Kind:
+def _together(*words: str) -> Kind:
     """A flat kind whose field is a number of rows, which are one cone together."""
     return Kind(
         cones=lambda rows: [(rows, 0)] if rows else [],
         is_flat=True,
-        words=lambda rows: f"{rows} {words}",
+        words=lambda rows: numbered(rows, *words),
     )
 
 
-def _listed(words: str, rows: Callable[[Any], int]) -> Kind:
+def _listed(*words: str, rows: Callable[[Any], int]) -> Kind:
     """A curved kind whose field lists the parameter of each cone."""
     return Kind(
         cones=lambda listed: [(rows(parameter), parameter) for parameter in listed],
         is_flat=False,
-        words=lambda listed: f"{len(listed)} {words} {list(listed)}",
+        words=lambda listed: f"{numbered(len(listed), *words)} {list(listed)}",
     )
 
 
-def _counted(words: str, rows: int) -> Kind:
+def _counted(*words: str, rows: int) -> Kind:
     """A curved kind whose field says how many cones there are, all of them equal."""
     return Kind(
         cones=lambda number: [(rows, 0)] * number,
         is_flat=False,
-        words=lambda number: f"{number} {words}",
+        words=lambda number: numbered(number, *words),
     )
 
 
 # In the order of the rows. The names are those of the fields of `ConeDims`.
 KINDS: dict[str, Kind] = {
-    ZERO: _together("equalities"),
-    NONNEGATIVE: _together("inequalities"),
-    SECOND_ORDER: _listed("second-order cones", lambda size: size),
-    PSD: _listed("PSD cones of order", lambda order: triangle(order)),
-    EXPONENTIAL: _counted("exponential cones", 3),
-    POWER: _listed("power cones", lambda _exponent: 3),
+    ZERO: _together("equality", "equalities"),
+    NONNEGATIVE: _together("inequality", "inequalities"),
+    SECOND_ORDER: _listed(
+        "second-order cone", "second-order cones", rows=lambda size: size
+    ),
+    PSD: _listed(
+        "PSD cone of order", "PSD cones of order", rows=lambda order: triangle(order)
+    ),
+    EXPONENTIAL: _counted("exponential cone", "exponential cones", rows=3),
+    POWER: _listed("power cone", "power cones", rows=lambda _exponent: 3),
 }
 
 

@@ -1,19 +1,21 @@
 """`ConeProgram` and `ConeStructure` to bytes and back: npz without pickle, or its text.
 
-The text goes into a Keras config, the bytes into a graph. Neither holds code.
+The text goes into a Keras config, the bytes into a graph. Neither holds code, and
+nothing that is read is used before it is known to be sound (`archive`, `soundness`).
 """
 
-import base64
 import dataclasses
 import functools
 import hashlib
-import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from tf_cvxlayers.errors import FileError
 from tf_cvxlayers.linalg.patterns import LinearMap, Pattern
+from tf_cvxlayers.program.archive import bytes_from, packed, text_of, unpacked
 from tf_cvxlayers.program.cone_program import (
     ConeData,
     ConeProgram,
@@ -22,8 +24,13 @@ from tf_cvxlayers.program.cone_program import (
     VariableSpec,
 )
 from tf_cvxlayers.program.cones import ConeDims
+from tf_cvxlayers.program.soundness import check_sound
 
 _VERSION = 1
+# The most variables, rows or features of a program, whatever its bytes: it may have
+# rows without entries.
+_ROOM = 100_000
+_OUTLINE = "outline"
 _CLASSES = {
     cls.__name__: cls
     for cls in (
@@ -42,35 +49,67 @@ def to_bytes(record: Any) -> bytes:
     """The record as an npz file: its arrays, and a JSON outline that names them."""
     arrays: dict[str, Any] = {}
     outline = json.dumps({"version": _VERSION, "root": _outline(record, arrays)})
-    file = io.BytesIO()
-    np.savez_compressed(
-        file, outline=np.frombuffer(outline.encode(), np.uint8), **arrays
-    )
-    return file.getvalue()
+    return packed({_OUTLINE: np.frombuffer(outline.encode(), np.uint8), **arrays})
 
 
 def from_bytes(content: bytes) -> Any:
-    """The record that `to_bytes` wrote."""
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    outline = json.loads(arrays.pop("outline").tobytes())
-    if outline["version"] != _VERSION:
-        raise ValueError(
-            f"Expected a cone program of format {_VERSION}. "
-            f"Received: format {outline['version']}, written by another version of "
-            "tf_cvxlayers; build the layer again from its CVXPY problem."
+    """The record that `to_bytes` wrote.
+
+    Raises:
+        FileError: the bytes are no such record; its message names the part that is not
+            what it should be.
+    """
+    arrays = unpacked(content)
+    most = _ROOM + sum(array.nbytes for array in arrays.values())
+    if _OUTLINE not in arrays:
+        raise FileError(
+            f"Expected a cone program with an outline. Received: {sorted(arrays)}."
         )
-    return _record(outline["root"], arrays)
+    try:
+        outline = json.loads(arrays.pop(_OUTLINE).tobytes())
+        version, root = outline["version"], outline["root"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise FileError(
+            f"Expected the outline of a cone program. Received: {error!r}."
+        ) from error
+    if version != _VERSION:
+        raise FileError(
+            f"Expected a cone program of format {_VERSION}. Received: format "
+            f"{version!r}. {_advice(version)}"
+        )
+    try:
+        record = _record(root, arrays)
+    except RecursionError as error:
+        raise FileError(
+            "Expected the outline of a cone program. Received: one within another "
+            "without end."
+        ) from error
+    if type(record) not in _CLASSES.values():
+        raise FileError(f"Expected a record. Received: {type(record).__name__}.")
+    check_sound(record, most)
+    return record
+
+
+def _advice(version: Any) -> str:
+    if isinstance(version, int) and version > _VERSION:
+        return (
+            "A newer version of tf_cvxlayers wrote it: install that, "
+            "`pip install --upgrade tf_cvxlayers`."
+        )
+    return (
+        "No version of tf_cvxlayers that this one knows wrote it: build the layer "
+        "again from its CVXPY problem."
+    )
 
 
 def to_text(record: Any) -> str:
     """The bytes in base64, for JSON."""
-    return base64.b64encode(to_bytes(record)).decode("ascii")
+    return text_of(to_bytes(record))
 
 
-def from_text(text: str) -> Any:
-    """The record that `to_text` wrote."""
-    return from_bytes(base64.b64decode(text))
+def from_text(text: Any) -> Any:
+    """The record that `to_text` wrote; raises FileError as `from_bytes` does."""
+    return from_bytes(bytes_from(text))
 
 
 @functools.lru_cache(maxsize=256)
@@ -114,16 +153,52 @@ def _outline(value: Any, arrays: dict[str, np.ndarray]) -> Any:
 
 
 def _record(outline: Any, arrays: dict[str, np.ndarray]) -> Any:
-    if not isinstance(outline, dict):
+    if outline is None or isinstance(outline, str | int | float):
         return outline
-    if "class" in outline:
-        fields = {
-            name: _record(value, arrays) for name, value in outline["fields"].items()
-        }
-        return _CLASSES[outline["class"]](**fields)
-    if "array" in outline:
-        array = arrays[outline["array"]]
-        return array.astype(np.int64) if array.dtype == np.int32 else array
-    is_data = "data" in outline
-    items = [_record(item, arrays) for item in outline["data" if is_data else "tuple"]]
-    return ConeData(*items) if is_data else tuple(items)
+    if isinstance(outline, dict):
+        if outline.keys() == {"class", "fields"}:
+            return _instance(outline["class"], outline["fields"], arrays)
+        if outline.keys() == {"array"}:
+            return _array(outline["array"], arrays)
+        for word, kind in _SEQUENCES.items():
+            if outline.keys() == {word} and isinstance(outline[word], list):
+                return kind([_record(item, arrays) for item in outline[word]])
+    raise FileError(f"Expected the outline of a record. Received: {_short(outline)}.")
+
+
+def _data(items: list[Any]) -> ConeData:
+    if len(items) != len(ConeData._fields):
+        raise FileError(f"Expected P, q, A and b. Received: {len(items)} parts.")
+    return ConeData(*items)
+
+
+_SEQUENCES: dict[str, Callable[[list[Any]], Any]] = {"tuple": tuple, "data": _data}
+
+
+def _instance(name: Any, fields: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if not isinstance(name, str) or name not in _CLASSES:
+        raise FileError(
+            f"Expected one of the records {sorted(_CLASSES)}. Received: {_short(name)}."
+        )
+    cls = _CLASSES[name]
+    names = {field.name for field in dataclasses.fields(cls)}
+    if not isinstance(fields, dict) or fields.keys() != names:
+        raise FileError(
+            f"Expected {name} with the fields {sorted(names)}. "
+            f"Received: {_short(fields)}."
+        )
+    return cls(**{key: _record(value, arrays) for key, value in fields.items()})
+
+
+def _array(name: Any, arrays: dict[str, np.ndarray]) -> np.ndarray:
+    if not isinstance(name, str) or name not in arrays:
+        raise FileError(
+            f"Expected the name of an array that is there. Received: {_short(name)}."
+        )
+    array = arrays[name]
+    return array.astype(np.int64) if array.dtype == np.int32 else array
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -20,14 +20,12 @@ from tf_cvxlayers.engines.diffcp.element import ElementSolver
 from tf_cvxlayers.engines.diffcp.solvers import SOLVERS
 from tf_cvxlayers.errors import Status
 from tf_cvxlayers.linalg.batch_axis import batch_size
-from tf_cvxlayers.linalg.patterns import Pattern
 from tf_cvxlayers.optimality.adjoint import data_gradient, direct_adjoint
 from tf_cvxlayers.optimality.certificates import is_infeasible
 from tf_cvxlayers.optimality.matrices import dense_matrices, fits_dense, sparse_matrices
 from tf_cvxlayers.optimality.refinement import Newton, refined, refined_densely
 from tf_cvxlayers.optimality.sparse_kkt import Method, sparse_solve
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
-from tf_cvxlayers.program.cones import ConeDims
 from tf_cvxlayers.program.serialization import payload_of, structure_from
 from tf_cvxlayers.runtime import callback
 from tf_cvxlayers.runtime.chunks import in_chunks
@@ -59,7 +57,8 @@ class Diffcp(Engine):
         derivative: `"direct"` factors the adjoint system (dense and batched while it is
             small, sparse beyond), `"lsqr"` solves it iteratively, `"auto"` is
             `"direct"`. Singular systems get their least-squares solution either way.
-        solver_options: more settings, in the solver's own words.
+        solver_options: more settings, in the solver's own words: the numbers and
+            switches that `solvers.SOLVERS` lists.
 
     Raises:
         ValueError: a setting that is not one of these.
@@ -84,7 +83,7 @@ class Diffcp(Engine):
     solver_options: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if self.solver not in SOLVERS:
+        if not isinstance(self.solver, str) or self.solver not in SOLVERS:
             raise ValueError(
                 f"Expected solver to be one of {sorted(SOLVERS)}. "
                 f"Received: solver={self.solver!r}."
@@ -103,24 +102,7 @@ class Diffcp(Engine):
         given = {name: count for name, count in counts.items() if count is not None}
         self.check_settings(self.tolerance, given)
         if self.solver_options is not None:
-            self._try_options()
-
-    def _try_options(self) -> None:
-        """Solve a program of one variable with the options, to see that they exist."""
-        one = Pattern(np.zeros(1, np.int64), np.zeros(1, np.int64), (1, 1))
-        none = Pattern(np.zeros(0, np.int64), np.zeros(0, np.int64), (1, 1))
-        structure = ConeStructure(none, one, ConeDims(nonnegative=1))
-        number = np.ones(1)
-        try:
-            json.dumps(self.solver_options)
-            solver = self._element_solver(structure)
-            solver.result(np.zeros(0), number, -number, number)
-        except Exception as error:
-            raise ValueError(
-                f"Expected solver_options to be settings of {self.solver}, with "
-                "numbers or words as values. Received: "
-                f"solver_options={self.solver_options!r}. The solver says: {error}"
-            ) from error
+            SOLVERS[self.solver].check_options(self.solver_options)
 
     def __hash__(self) -> int:
         return hash(json.dumps(self.get_config(), sort_keys=True))

@@ -5,8 +5,9 @@ in which they leave the rows of a cone.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -32,9 +33,63 @@ _COMMON = {
 }
 
 
+# The largest integer that a compiled solver takes.
+_LARGEST = 2**31 - 1
+
+
+class Setting(NamedTuple):
+    """What a setting of a solver may be: a bool, or a number within limits."""
+
+    kind: type
+    least: float = 0.0
+    most: float = math.inf
+
+    def takes(self, value: Any) -> bool:
+        """Whether it can be this value."""
+        if self.kind is bool:
+            return type(value) is bool
+        kinds = {int} if self.kind is int else {int, float}
+        return type(value) in kinds and self.least <= value <= self.most
+
+    @property
+    def words(self) -> str:
+        """What it may be, in words."""
+        if self.kind is bool:
+            return "True or False"
+        kind = "an integer" if self.kind is int else "a number"
+        above = f" of at least {self.least:g}"
+        return kind + above + (f" and at most {self.most:g}" if self.most < 1e9 else "")
+
+
+def _settings(
+    switches: str, counts: str, numbers: str, **others: Setting
+) -> dict[str, Setting]:
+    """Settings by name."""
+    return {
+        **dict.fromkeys(switches.split(), Setting(bool)),
+        **dict.fromkeys(counts.split(), Setting(int, most=_LARGEST)),
+        **dict.fromkeys(numbers.split(), Setting(float)),
+        **others,
+    }
+
+
+_FRACTION = Setting(float, most=1.0)
+
+
 @dataclasses.dataclass(frozen=True)
 class Solver:
-    """A solver behind diffcp: its name there, its cones, and its words for settings."""
+    """A solver behind diffcp.
+
+    Attributes:
+        method: its name there.
+        cones, quadratic: what it takes.
+        tolerances, limit, max_iterations: its words for the engine's settings, and how
+            many iterations it makes without one.
+        options: what else may be set, in its own words: numbers and switches. What
+            names a file, as some settings of SCS do, or prints, is none of them, since
+            an engine may come from a file.
+        fixed: what is set differently from its own defaults.
+    """
 
     method: str
     cones: frozenset[str]
@@ -42,7 +97,24 @@ class Solver:
     tolerances: tuple[str, ...]
     limit: str
     max_iterations: int
+    options: dict[str, Setting]
     fixed: tuple[tuple[str, Any], ...] = ()
+
+    def check_options(self, options: Any) -> None:
+        """Raise ValueError for options that are none."""
+        if not isinstance(options, dict) or not options.keys() <= self.options.keys():
+            names = sorted(options) if isinstance(options, dict) else options
+            raise ValueError(
+                "Expected solver_options to be a dict of settings of "
+                f"{self.method.lower()}, some of {sorted(self.options)}. "
+                f"Received: solver_options={names!r}."
+            )
+        for name, value in options.items():
+            if not self.options[name].takes(value):
+                raise ValueError(
+                    f"Expected solver_options['{name}'] to be "
+                    f"{self.options[name].words}. Received: {value!r}."
+                )
 
 
 SOLVERS = {
@@ -53,6 +125,25 @@ SOLVERS = {
         ("tol_gap_abs", "tol_gap_rel", "tol_feas"),
         "max_iter",
         200,
+        _settings(
+            "chordal_decomposition_compact chordal_decomposition_complete_dual "
+            "chordal_decomposition_enable direct_kkt_solver "
+            "dynamic_regularization_enable equilibrate_enable input_sparse_dropzeros "
+            "iterative_refinement_enable presolve_enable static_regularization_enable",
+            "equilibrate_max_iter iterative_refinement_max_iter max_iter max_threads",
+            "dynamic_regularization_delta dynamic_regularization_eps "
+            "equilibrate_max_scaling equilibrate_min_scaling "
+            "iterative_refinement_abstol iterative_refinement_reltol "
+            "iterative_refinement_stop_ratio reduced_tol_feas reduced_tol_gap_abs "
+            "reduced_tol_gap_rel reduced_tol_infeas_abs reduced_tol_infeas_rel "
+            "reduced_tol_ktratio static_regularization_constant "
+            "static_regularization_proportional time_limit tol_feas tol_gap_abs "
+            "tol_gap_rel tol_infeas_abs tol_infeas_rel tol_ktratio",
+            linesearch_backtrack_step=_FRACTION,
+            max_step_fraction=_FRACTION,
+            min_switch_step_length=_FRACTION,
+            min_terminate_step_length=_FRACTION,
+        ),
         # Chordal decomposition can report a wrong point as solved; one thread each,
         # since the batch is what runs in parallel.
         (("chordal_decomposition_enable", False), ("max_threads", 1)),
@@ -64,6 +155,13 @@ SOLVERS = {
         ("eps_abs", "eps_rel"),
         "max_iters",
         100_000,
+        _settings(
+            "adaptive_scale normalize",
+            "acceleration_lookback max_iters",
+            "eps_abs eps_infeas eps_rel rho_x scale time_limit_secs",
+            acceleration_interval=Setting(int, 1, _LARGEST),
+            alpha=Setting(float, 1e-3, 1.999),
+        ),
     ),
     "ecos": Solver(
         "ECOS",
@@ -72,6 +170,11 @@ SOLVERS = {
         ("abstol", "reltol", "feastol"),
         "max_iters",
         200,
+        _settings(
+            "",
+            "max_iters",
+            "abstol abstol_inacc feastol feastol_inacc reltol reltol_inacc",
+        ),
     ),
 }
 
