@@ -10,6 +10,7 @@ from tests.calls import assert_all_close, assert_identical
 from tests.problems import BY_NAME, every_case
 from tf_cvxlayers import CvxpyLayer, SolveResult, Status
 from tf_cvxlayers.errors import ParameterError
+from tf_cvxlayers.layers import Sparsemax
 
 pytestmark = pytest.mark.stepwise
 
@@ -132,6 +133,32 @@ def test_a_wrong_number_of_values_names_the_parameters(form):
         layer(form(values[:2]))
     with pytest.raises(ParameterError, match=r"Received: \['W', 'x'\]"):
         layer({"W": values[1], "x": values[0]})
+
+
+def test_the_scalar_of_a_dense_layer_is_refused_beside_a_batch():
+    n = 4
+    x, q = cp.Variable(n), cp.Parameter(n, name="q")
+    g = cp.Parameter(nonneg=True, name="gamma")
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(x - q) + g * cp.norm1(x)))
+    layer = CvxpyLayer(problem, [q, g], x)
+    inputs = keras.Input((3,))
+    one = keras.layers.Dense(1, activation="softplus")(inputs)
+    values = keras.layers.Dense(n)(inputs)
+    with pytest.raises(ParameterError, match=r"'gamma'.*Reshape"):
+        layer([values, one])
+    with pytest.raises(ParameterError, match=r"'gamma'.*Reshape"):
+        layer.solve(np.ones((5, n)), np.ones((5, 1)))
+    assert layer([values, keras.layers.Reshape(())(one)]).shape == (None, n)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "bool", "uint8", "complex128"])
+def test_a_dtype_without_fractions_is_refused(dtype):
+    x, p = cp.Variable(2), cp.Parameter(2, name="p")
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(x - p)))
+    with pytest.raises(ValueError, match=rf"floating-point.*{dtype}"):
+        CvxpyLayer(problem, p, x, dtype=dtype)
+    with pytest.raises(ValueError, match=rf"floating-point.*{dtype}"):
+        Sparsemax(dtype=dtype)
 
 
 def test_describe_says_what_the_layer_is():

@@ -42,6 +42,36 @@ def test_batch_dimensions_broadcast_or_are_refused():
 
 
 @pytest.mark.parametrize(
+    ("scalar", "vector"),
+    [
+        ((4, 1), (4, 3)),
+        ((None, 1), (None, 3)),
+        ((2, 4, 1), (2, 4, 3)),
+        ((1, 1), (1, 3)),
+    ],
+)
+def test_a_scalar_with_an_axis_too_many_is_refused(scalar, vector):
+    shapes = [tf.TensorShape(shape) for shape in (scalar, vector, (2, 3))]
+    with pytest.raises(ParameterError, match=r"'s'.*Reshape\(\(\)\).*Parameter\(1\)"):
+        common_batch_shape([SCALAR, VECTOR, MATRIX], shapes)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "batch"),
+    [
+        ([(4, 1), (3,), (2, 3)], [4, 1]),
+        ([(4, 1), (4, 1, 3), (2, 3)], [4, 1]),
+        ([(4, 1), (5, 3), (2, 3)], [4, 5]),
+        ([(4, 1), (2, 1, 5, 3), (5, 2, 3)], [2, 4, 5]),
+    ],
+)
+def test_a_scalar_may_have_axes_that_others_have_or_lack(shapes, batch):
+    shapes = [tf.TensorShape(shape) for shape in shapes]
+    common = common_batch_shape([SCALAR, VECTOR, MATRIX], shapes)
+    assert common.as_list() == batch
+
+
+@pytest.mark.parametrize(
     ("shapes", "flat", "batch"),
     [
         ([(), (3,), (2, 3)], [1, 1, 1], ()),

@@ -72,6 +72,11 @@ def test_description_counts_the_cones_that_occur():
     for words in ("2 equalities", "3 inequalities", "[4, 3]", "order [2, 3]", "0.3"):
         assert words in text
     assert ConeDims().describe() == "no constraints"
+    one = ConeDims(zero=1, nonnegative=1, second_order=(3,), psd=(2,), exponential=1)
+    assert one.describe() == (
+        "1 equality, 1 inequality, 1 second-order cone [3], 1 PSD cone of order [2], "
+        "1 exponential cone"
+    )
 
 
 def test_the_lower_triangle_is_packed_column_by_column():
