@@ -362,4 +362,4 @@ def test_what_is_not_solved_says_what_to_rescale():
         r"\(of '[Abcw]'\).*, a ratio of 1?\de\+\d+ in the units", str(result)
     )
     solved = layer.solve(*(value[:1] for value in _with_far_apart_entries(1, 2)[-1]))
-    assert str(solved) == "1 elements: 1 SOLVED"
+    assert str(solved) == "1 element: 1 SOLVED"
