@@ -30,11 +30,11 @@ from tf_cvxlayers.engines.interior_point.newton_system import (
     Refinement,
 )
 
-# How far to go to the boundary; and how much less far, for each unit of centring. A
-# short step that ends at the boundary leaves one of the pairs `(s, z)` far smaller than
-# the others, and the steps after it are short too: of a hundred small programs one then
-# takes twice the iterations, and its batch waits for it.
-_BACK_OFF, _CAUTION = 0.99, 0.4
+# How far to go to the boundary; and how much less far for each unit of centring above
+# what is usual. A short step that ends at the boundary leaves one of the pairs `(s, z)`
+# far smaller than the others, and the steps after it are short too: of a hundred small
+# programs one then takes twice the iterations, and its batch waits for it.
+_BACK_OFF, _CAUTION, _USUAL = 0.99, 0.6, 0.1
 
 
 def step(
@@ -67,7 +67,7 @@ def step(
     ds = -(d + dz)
 
     direction = Iterate(dx, scaling.inverse(dz), scaling.times(ds))
-    share = _BACK_OFF - _CAUTION * centring
+    share = _BACK_OFF - _CAUTION * tf.nn.relu(centring - _USUAL)
     return direction, _length(scaling, dz, ds, share)
 
 
