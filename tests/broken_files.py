@@ -10,7 +10,6 @@ printed, and the exit status says so.
 import argparse
 import collections
 import copy
-import io
 import json
 import os
 import random
@@ -28,7 +27,7 @@ from tf_cvxlayers import CvxpyLayer
 from tf_cvxlayers.engines import Diffcp
 from tf_cvxlayers.errors import FileError
 from tf_cvxlayers.layers import QuadraticProgram
-from tf_cvxlayers.program.archive import bytes_from, text_of, unpacked
+from tf_cvxlayers.program.archive import bytes_from, packed, text_of, unpacked
 
 # Of data beyond what TensorFlow has when it is imported; and for each file.
 _MEMORY, _SECONDS = 2 * 2**30, 20
@@ -72,14 +71,9 @@ def broken(config: dict, rng: random.Random) -> dict:
     """The config with something broken, or several things."""
     config = copy.deepcopy(config)
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
-        how = rng.choice([_node, _program, _program, _program, _bytes])
+        how = rng.choice([_break, _program, _program, _program, _bytes])
         how(config, rng)
     return config
-
-
-def _node(config: dict, rng: random.Random) -> None:
-    """Anywhere in the config."""
-    _break(config, rng)
 
 
 def _bytes(config: dict, rng: random.Random) -> None:
@@ -120,10 +114,8 @@ def _program(config: dict, rng: random.Random) -> None:
             del arrays[name]
         else:
             arrays[name] = array
-    file = io.BytesIO()
     text = np.frombuffer(json.dumps(outline).encode(), np.uint8)
-    np.savez_compressed(file, outline=text, **arrays)
-    config["program"] = text_of(file.getvalue())
+    config["program"] = text_of(packed({"outline": text, **arrays}))
 
 
 def _broken_array(array: np.ndarray, rng: random.Random) -> np.ndarray | None:

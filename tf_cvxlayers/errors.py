@@ -68,6 +68,12 @@ def numbered(count: int, one: str, many: str) -> str:
     return f"{count} {one if count == 1 else many}"
 
 
+def shortened(value: object) -> str:
+    """A value as messages show it, of at most 80 letters."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 class CvxLayersError(Exception):
     """The base of every exception of the package."""
 

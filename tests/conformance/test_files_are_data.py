@@ -161,7 +161,7 @@ def test_broken_files_are_errors_of_the_package(count):
     )
     print(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
-    assert f"seed {0}" in done.stdout
+    assert "seed 0" in done.stdout
 
 
 def test_arrays_that_are_read_compute_as_those_that_were_written():

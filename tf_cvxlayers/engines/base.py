@@ -6,8 +6,8 @@ from typing import Any, ClassVar, cast
 
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
 
-# The most of anything, for compiled code.
-_LARGEST = 2**31 - 1
+# The largest integer that compiled code takes.
+LARGEST = 2**31 - 1
 
 
 class Engine(abc.ABC):
@@ -81,9 +81,9 @@ class Engine(abc.ABC):
                 f"Received: tolerance={tolerance!r}."
             )
         for setting, value in counts.items():
-            if type(value) is not int or not 1 <= value <= _LARGEST:
+            if type(value) is not int or not 1 <= value <= LARGEST:
                 raise ValueError(
-                    f"Expected {setting} to be an integer from 1 to {_LARGEST}. "
+                    f"Expected {setting} to be an integer from 1 to {LARGEST}. "
                     f"Received: {setting}={value!r}."
                 )
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import keras
 
 from tf_cvxlayers.engines import Engine
-from tf_cvxlayers.errors import FileError
+from tf_cvxlayers.errors import FileError, shortened
 
 _T = TypeVar("_T")
 
@@ -64,7 +64,7 @@ class LayerConfig:
 def require(value: Any, kind: type, words: str) -> Any:
     """The value; raises FileError where it is not of this kind."""
     if type(value) is not kind:
-        raise FileError(f"Expected {words}. Received: {value!r:.80}.")
+        raise FileError(f"Expected {words}. Received: {shortened(value)}.")
     return value
 
 
@@ -87,5 +87,5 @@ def engine_from_config(config: Any) -> Any:
     name = config.get("registered_name")
     found = keras.saving.get_registered_object(name) if isinstance(name, str) else None
     if not isinstance(found, type) or not issubclass(found, Engine):
-        raise FileError(f"Expected an engine. Received: {name!r:.80}.")
+        raise FileError(f"Expected an engine. Received: {shortened(name)}.")
     return found.from_config(require(config.get("config"), dict, "its settings"))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_cvxlayers.errors import FileError
+from tf_cvxlayers.errors import FileError, shortened
 from tf_cvxlayers.linalg.patterns import LinearMap, Pattern
 from tf_cvxlayers.program.archive import bytes_from, packed, text_of, unpacked
 from tf_cvxlayers.program.cone_program import (
@@ -163,7 +163,9 @@ def _record(outline: Any, arrays: dict[str, np.ndarray]) -> Any:
         for word, kind in _SEQUENCES.items():
             if outline.keys() == {word} and isinstance(outline[word], list):
                 return kind([_record(item, arrays) for item in outline[word]])
-    raise FileError(f"Expected the outline of a record. Received: {_short(outline)}.")
+    raise FileError(
+        f"Expected the outline of a record. Received: {shortened(outline)}."
+    )
 
 
 def _data(items: list[Any]) -> ConeData:
@@ -178,14 +180,15 @@ _SEQUENCES: dict[str, Callable[[list[Any]], Any]] = {"tuple": tuple, "data": _da
 def _instance(name: Any, fields: Any, arrays: dict[str, np.ndarray]) -> Any:
     if not isinstance(name, str) or name not in _CLASSES:
         raise FileError(
-            f"Expected one of the records {sorted(_CLASSES)}. Received: {_short(name)}."
+            f"Expected one of the records {sorted(_CLASSES)}. "
+            f"Received: {shortened(name)}."
         )
     cls = _CLASSES[name]
     names = {field.name for field in dataclasses.fields(cls)}
     if not isinstance(fields, dict) or fields.keys() != names:
         raise FileError(
             f"Expected {name} with the fields {sorted(names)}. "
-            f"Received: {_short(fields)}."
+            f"Received: {shortened(fields)}."
         )
     return cls(**{key: _record(value, arrays) for key, value in fields.items()})
 
@@ -193,12 +196,7 @@ def _instance(name: Any, fields: Any, arrays: dict[str, np.ndarray]) -> Any:
 def _array(name: Any, arrays: dict[str, np.ndarray]) -> np.ndarray:
     if not isinstance(name, str) or name not in arrays:
         raise FileError(
-            f"Expected the name of an array that is there. Received: {_short(name)}."
+            f"Expected the name of an array that is there. Received: {shortened(name)}."
         )
     array = arrays[name]
     return array.astype(np.int64) if array.dtype == np.int32 else array
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

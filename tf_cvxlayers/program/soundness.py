@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_cvxlayers.errors import FileError
+from tf_cvxlayers.errors import FileError, shortened
 from tf_cvxlayers.linalg.patterns import LinearMap, Pattern
 from tf_cvxlayers.program import cones
 from tf_cvxlayers.program.cone_program import (
@@ -140,9 +140,7 @@ def _parameter(spec: ParameterSpec, part: str, most: int) -> None:
         _expect(pair, f"{part}.bounds", "a lower and an upper bound", spec.bounds)
         for bound in spec.bounds:
             _numbers(bound, f"{part}.bounds", dimensions=None)
-            fits = bound.shape in ((), spec.shape) or _broadcasts(
-                bound.shape, spec.shape
-            )
+            fits = _broadcasts(bound.shape, spec.shape)
             words = f"bounds for shape {spec.shape}"
             _expect(fits, f"{part}.bounds", words, bound.shape)
     if spec.support is not None:
@@ -174,8 +172,7 @@ _CHECKS: dict[type, Callable[[Any, str, int], None]] = {
 
 def _expect(sound: Any, part: str, words: str, received: Any) -> None:
     if not sound:
-        text = repr(received)
-        text = text if len(text) <= 60 else f"{text[:57]}..."
+        text = shortened(received)
         raise FileError(f"Expected {part} to be {words}. Received: {text}.")
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
+from tf_cvxlayers.engines.base import LARGEST
 from tf_cvxlayers.errors import Status
 from tf_cvxlayers.program import cones
 from tf_cvxlayers.program.cones import ConeDims
@@ -31,10 +32,6 @@ _COMMON = {
     cones.SECOND_ORDER,
     cones.EXPONENTIAL,
 }
-
-
-# The largest integer that a compiled solver takes.
-_LARGEST = 2**31 - 1
 
 
 class Setting(NamedTuple):
@@ -67,7 +64,7 @@ def _settings(
     """Settings by name."""
     return {
         **dict.fromkeys(switches.split(), Setting(bool)),
-        **dict.fromkeys(counts.split(), Setting(int, most=_LARGEST)),
+        **dict.fromkeys(counts.split(), Setting(int, most=LARGEST)),
         **dict.fromkeys(numbers.split(), Setting(float)),
         **others,
     }
@@ -159,7 +156,7 @@ SOLVERS = {
             "adaptive_scale normalize",
             "acceleration_lookback max_iters",
             "eps_abs eps_infeas eps_rel rho_x scale time_limit_secs",
-            acceleration_interval=Setting(int, 1, _LARGEST),
+            acceleration_interval=Setting(int, 1, LARGEST),
             alpha=Setting(float, 1e-3, 1.999),
         ),
     ),
