@@ -405,8 +405,10 @@ CATALOGUE = (
 BY_NAME = {case.name: case for case in CATALOGUE}
 
 
-def _rows(fast: Collection[str]) -> pytest.MarkDecorator:
-    """Takes these rows in the fast suite, and all others in the slow one.
+def _rows(
+    fast: Collection[str], slow: Collection[str] = BY_NAME
+) -> pytest.MarkDecorator:
+    """Takes these rows in the fast suite, and others in the slow one.
 
     All tests of a row run in one worker, where its layer is traced.
     """
@@ -421,17 +423,17 @@ def _rows(fast: Collection[str]) -> pytest.MarkDecorator:
                 ],
             )
             for case in CATALOGUE
+            if case.name in {*fast, *slow}
         ],
         ids=str,
     )
 
 
 every_case = _rows(BY_NAME)
+_KINDS = ("optnet", "ellipsoid", "spectraplex", "softmax", "power_projection", "box_gp")
 # For properties that take seconds to check: one row for each kind of cone; and, for
-# those that have little to do with the cone, one that TensorFlow's operations solve and
-# one that Python does; or one alone.
-each_kind = _rows(
-    ("optnet", "ellipsoid", "spectraplex", "softmax", "power_projection", "box_gp")
-)
-each_way = _rows(("ellipsoid", "softmax"))
-one_row = _rows(("softmax",))
+# those that have little to do with the cone and much with graphs, whose traces take
+# long, one that TensorFlow's operations solve and one that Python does; or one alone.
+each_kind = _rows(_KINDS)
+each_way = _rows(("ellipsoid", "softmax"), slow=_KINDS)
+one_row = _rows(("softmax",), slow=_KINDS)

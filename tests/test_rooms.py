@@ -19,6 +19,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # own alone. The `__init__` of a folder is named after it.
 ORDER = """
 errors
+arguments
 
 linalg linalg.patterns linalg.ordered_sums linalg.batch_axis linalg.strided_columns
 linalg.sparse linalg.singular_values linalg.eigenvalues linalg.symmetric
@@ -35,7 +36,8 @@ program.cone_program
 program.soundness
 program.serialization
 
-from_cvxpy from_cvxpy.diagnosis from_cvxpy.returned
+from_cvxpy from_cvxpy.rewrites from_cvxpy.returned
+from_cvxpy.diagnosis
 from_cvxpy.canonicalize
 
 runtime runtime.callback runtime.threads runtime.xla runtime.differentiation
@@ -90,7 +92,8 @@ pipeline.solve
 pipeline.pipeline
 
 layers.configuration
-layers.description layers.directions layers.weights layers.stand_ins
+layers.description layers.directions layers.values layers.weights
+layers.stand_ins
 layers.kinks layers.scales
 layers.solve_result
 layers.gradient_check
@@ -102,7 +105,7 @@ layers.ready_made.piecewise layers.ready_made.quadratic_program
 layers.ready_made.total_variation layers.ready_made.learned_sets
 layers
 
-serving.fresh_process serving.substitution
+serving.names serving.fresh_process serving.substitution
 serving.answers
 serving.endpoints serving.samples
 serving.comparison

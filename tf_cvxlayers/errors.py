@@ -78,6 +78,10 @@ class CvxLayersError(Exception):
     """The base of every exception of the package."""
 
 
+class ArgumentError(CvxLayersError, ValueError):
+    """An argument of a layer, an engine or a function that is none it can be."""
+
+
 class ProblemError(CvxLayersError, ValueError):
     """A problem that cannot become a layer."""
 

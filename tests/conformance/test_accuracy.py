@@ -105,7 +105,7 @@ def _robust_portfolio(R, mu):
 
 @pytest.mark.slow
 @each_engine
-@pytest.mark.parametrize("seed", [0, 2, 11])
+@pytest.mark.parametrize("seed", [0, 11])
 def test_returns_in_natural_units(seed, engine):
     """Two percent a day, squared: the same portfolio as in units 50 times smaller."""
     n, m = 10, 30

@@ -28,11 +28,11 @@ def _integer():
 BAD = {
     "product of parameters": (
         lambda: (_minimized(cp.sum_squares(A @ (B @ x) - a)), [A, B, a], x),
-        r"A @ B.*which does not.*V == parameter",
+        r"A @ B.*which does not.*u == B @ x",
     ),
     "product in a constraint": (
         lambda: (_minimized(cp.sum_squares(x), (a[0] * b) @ x <= 1), [a, b], x),
-        r"\(DPP\).*'a', 'b'.*cp.Variable",
+        r"\(DPP\).*Received: a\[0\] \* b.*Compute a\[0\] \* b with.*cp.Parameter\(2\)",
     ),
     "parameter under a function": (
         lambda: (_minimized(SQUARES, x <= cp.exp(b)), [a, b], x),

@@ -20,7 +20,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from tf_cvxlayers.arguments import positive_number, whole_number
 from tf_cvxlayers.convex_networks.patterns import activation_patterns, as_matrix
+from tf_cvxlayers.errors import ArgumentError
 
 # Of Clarabel, on gap and residuals.
 _TOLERANCE = 1e-11
@@ -48,7 +50,7 @@ class ConvexReLUNetwork:
         patterns_: bool `[patterns, rows]`.
 
     Raises:
-        ValueError: an argument, or data, that cannot be.
+        ArgumentError: an argument, or data, that cannot be.
 
     Example:
 
@@ -71,23 +73,18 @@ class ConvexReLUNetwork:
         loss: str = "squared",
         seed: int | None = None,
     ):
-        if not regularization > 0:
-            raise ValueError(
-                "Expected regularization to be positive. "
-                f"Received: regularization={regularization!r}."
-            )
         if patterns is not None and samples is not None:
-            raise ValueError(
+            raise ArgumentError(
                 "Expected patterns or samples, or neither for all patterns. "
                 f"Received: both, samples={samples!r}."
             )
         if loss not in _LOSSES:
-            raise ValueError(
+            raise ArgumentError(
                 f"Expected loss to be one of {list(_LOSSES)}. Received: loss={loss!r}."
             )
-        self.regularization = regularization
+        self.regularization = positive_number("regularization", regularization)
         self.patterns = patterns
-        self.samples = samples
+        self.samples = None if samples is None else whole_number("samples", samples)
         self.loss = loss
         self.seed = seed
 
@@ -105,15 +102,14 @@ class ConvexReLUNetwork:
             RuntimeError: the solver failed.
         """
         X = as_matrix("X", X)
-        Y = np.asarray(Y, np.float64)
-        self._single = Y.ndim == 1
-        Y = as_matrix("Y", Y[:, None] if self._single else Y)
+        self._single = np.ndim(Y) == 1
+        Y = as_matrix("Y", np.reshape(Y, (-1, 1)) if self._single else Y)
         if len(Y) != len(X):
-            raise ValueError(
+            raise ArgumentError(
                 f"Expected as many rows in Y as in X. Received: {len(Y)} and {len(X)}."
             )
         if self.loss == "hinge" and not np.all(np.abs(Y) == 1.0):
-            raise ValueError(
+            raise ArgumentError(
                 "Expected labels of -1 and 1 for the hinge loss. "
                 f"Received: Y with the values {np.unique(Y)[:5]}."
             )
@@ -190,7 +186,7 @@ class ConvexReLUNetwork:
             return activation_patterns(X, self.samples, self.seed)
         patterns = np.asarray(self.patterns, bool)
         if patterns.ndim != 2 or patterns.shape[1] != len(X):
-            raise ValueError(
+            raise ArgumentError(
                 f"Expected patterns of shape [patterns, {len(X)}], one entry for each "
                 f"row of data. Received: patterns of shape {patterns.shape}."
             )
@@ -258,7 +254,7 @@ class ConvexReLUNetwork:
 
     def _fitted(self) -> np.ndarray:
         if not hasattr(self, "neurons_"):
-            raise ValueError(
+            raise ArgumentError(
                 "Expected a fitted network. Received: none; call fit first."
             )
         return self.neurons_

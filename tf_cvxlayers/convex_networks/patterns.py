@@ -5,6 +5,9 @@ from typing import Any
 import numpy as np
 import scipy.optimize
 
+from tf_cvxlayers.arguments import NotNumbersError, real_array, whole_number
+from tf_cvxlayers.errors import ArgumentError
+
 # How far, relative to the data, an open cell of an arrangement reaches at least.
 _OPEN = 1e-9
 
@@ -26,7 +29,7 @@ def activation_patterns(
         has are left out.
 
     Raises:
-        ValueError: `X` is not a matrix of finite numbers.
+        ArgumentError: `X` is not a matrix of finite numbers, or `samples` no number.
 
     Example:
 
@@ -39,6 +42,7 @@ def activation_patterns(
     X = as_matrix("X", X)
     if samples is None:
         return np.unique(_every_pattern(X), axis=0)
+    samples = whole_number("samples", samples)
     u = np.random.default_rng(seed).normal(size=(samples, X.shape[1]))
     return np.unique(u @ X.T >= 0.0, axis=0)
 
@@ -47,11 +51,16 @@ def as_matrix(name: str, value: Any) -> np.ndarray:
     """A float64 matrix of the value.
 
     Raises:
-        ValueError: it is not one, or not finite.
+        ArgumentError: it is not one, or not finite.
     """
-    matrix = np.asarray(value, np.float64)
+    try:
+        matrix = real_array(value).astype(np.float64)
+    except NotNumbersError as error:
+        raise ArgumentError(
+            f"Expected {name} to be a matrix of numbers. Received: {error}."
+        ) from error
     if matrix.ndim != 2 or not matrix.size or not np.isfinite(matrix).all():
-        raise ValueError(
+        raise ArgumentError(
             f"Expected {name} to be a matrix of finite numbers, with one row for each "
             f"sample. Received: {name} of shape {matrix.shape}"
             + ("." if np.isfinite(matrix).all() else ", not finite.")

@@ -4,10 +4,8 @@ import abc
 import dataclasses
 from typing import Any, ClassVar, cast
 
+from tf_cvxlayers.arguments import number_between, whole_number
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
-
-# The largest integer that compiled code takes.
-LARGEST = 2**31 - 1
 
 
 class Engine(abc.ABC):
@@ -74,18 +72,14 @@ class Engine(abc.ABC):
         return None
 
     def check_settings(self, tolerance: Any, counts: dict[str, Any]) -> None:
-        """Raise ValueError for a tolerance, or numbers of things, that are none."""
-        if not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
-            raise ValueError(
-                "Expected a tolerance between 0 and 1. "
-                f"Received: tolerance={tolerance!r}."
-            )
-        for setting, value in counts.items():
-            if type(value) is not int or not 1 <= value <= LARGEST:
-                raise ValueError(
-                    f"Expected {setting} to be an integer from 1 to {LARGEST}. "
-                    f"Received: {setting}={value!r}."
-                )
+        """Raise ArgumentError for a tolerance, or numbers of things, that are none."""
+        settings: dict[str, Any] = {
+            "tolerance": number_between("tolerance", tolerance, 0.0, 1.0)
+        }
+        settings |= {name: whole_number(name, count) for name, count in counts.items()}
+        for name, value in settings.items():
+            # As numbers of Python's, which a config can hold; settings are frozen.
+            object.__setattr__(self, name, value)
 
     def get_config(self) -> dict[str, Any]:
         """The settings, as Keras' serialization wants them."""

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from tf_cvxlayers.engines.base import Engine
 from tf_cvxlayers.engines.catalogue import ENGINES
-from tf_cvxlayers.errors import ProblemError
+from tf_cvxlayers.errors import ArgumentError, ProblemError
 from tf_cvxlayers.program.cone_program import ConeStructure
 
 
@@ -24,7 +24,7 @@ def choose_engine(wanted: str | Engine, structure: ConeStructure) -> EngineChoic
 
     Raises:
         ProblemError: no engine of that name takes the program's cones.
-        ValueError: there is no such engine.
+        ArgumentError: there is no such engine.
     """
     if wanted == "auto":
         return _preferred(structure)
@@ -35,7 +35,7 @@ def choose_engine(wanted: str | Engine, structure: ConeStructure) -> EngineChoic
         why = f"as the first of engine={wanted!r} that takes these cones"
     if not candidates:
         names = sorted({"auto"} | {engine.name for engine in ENGINES})
-        raise ValueError(
+        raise ArgumentError(
             f"Expected engine to be one of {names} or an engine object of "
             f"tf_cvxlayers.engines, such as Diffcp(). Received: engine={wanted!r}."
         )

@@ -15,6 +15,7 @@ import cvxpy as cp
 import numpy as np
 import scipy.sparse as sp
 from cvxpy.reductions.solvers.conic_solvers.scs_conif import SCS
+from cvxpy.reductions.solvers.defines import SOLVER_MAP_CONIC
 
 from tf_cvxlayers.errors import ProblemError
 from tf_cvxlayers.from_cvxpy.diagnosis import check_problem
@@ -37,6 +38,10 @@ class _ConeForm(SCS):
 
     def name(self) -> str:
         return "TF_CVXLAYERS"
+
+
+# A function within `perspective` is compiled by itself, for a solver of this name.
+SOLVER_MAP_CONIC.setdefault(_ConeForm().name(), _ConeForm())
 
 
 def canonicalize(
@@ -65,7 +70,12 @@ def canonicalize(
             data, chain, inverse = problem.get_problem_data(
                 _ConeForm(), gp=gp, enforce_dpp=True
             )
-    except (cp.error.SolverError, cp.error.DCPError, ValueError) as error:
+    except (
+        cp.error.SolverError,
+        cp.error.DCPError,
+        NotImplementedError,
+        ValueError,
+    ) as error:
         raise ProblemError(
             "Expected a problem that CVXPY can turn into a cone program. "
             f"Received: problem={problem}. CVXPY says: {error}"

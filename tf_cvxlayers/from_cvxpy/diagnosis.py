@@ -1,10 +1,13 @@
 """Why a CVXPY problem cannot become a layer: the sub-expression, and a rewrite."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import cvxpy as cp
+from cvxpy.atoms.affine.index import index, special_index
 
 from tf_cvxlayers.errors import ProblemError
+from tf_cvxlayers.from_cvxpy.rewrites import culprit, is_dpp, rewrites_of, shown
 
 
 def check_problem(problem: cp.Problem, gp: bool) -> None:
@@ -40,10 +43,25 @@ def check_problem(problem: cp.Problem, gp: bool) -> None:
                 "Expected convex constraints. Received: the finite set "
                 f"{constraint}; relax it to an interval."
             )
+    for node in _nodes([problem.objective, *problem.constraints]):
+        if isinstance(node, cp.perspective) and node.f.parameters():
+            names = [parameter.name() for parameter in node.f.parameters()]
+            raise ProblemError(
+                "Expected cp.perspective of a function without parameters: CVXPY "
+                "compiles it with the values that they have at that time. Received: "
+                f"{node.f}, with the parameters {names}. Write its perspective out."
+            )
     if gp:
         _check_rules(problem, "log-log convex (DGP)", "dgp", None)
     else:
         _check_rules(problem, "convex (DCP)", "dcp", "qp")
+
+
+def _nodes(nodes: Iterable[Any]) -> Iterator[Any]:
+    """The expressions in these, each of them before those in it."""
+    for node in nodes:
+        yield node
+        yield from _nodes(getattr(node, "args", []))
 
 
 def check_parameters(
@@ -93,19 +111,29 @@ def check_variables(variables: list[Any]) -> None:
             raise ProblemError(
                 "Expected variables to be cvxpy.Variable objects, or dual variables of "
                 "constraints (constraint.dual_variables[0]). Received: "
-                f"{variable!r} of type {type(variable).__name__}."
+                f"{variable} of type {type(variable).__name__}.{_returned(variable)}"
             )
+
+
+def _returned(expression: Any) -> str:
+    """What to return instead of an expression."""
+    if not isinstance(expression, cp.Expression) or not expression.variables():
+        return ""
+    names = ", ".join(variable.name() for variable in expression.variables())
+    if isinstance(expression, index | special_index):
+        return f" Return {names} and slice the output: layer(...)[...]."
+    return f" Return {names} and compute the expression from the output."
 
 
 def _check_rules(problem, words: str, context: str, quad_form: str | None) -> None:
     dgp = context == "dgp"
+    parts = [problem.objective, *problem.constraints]
     if not (problem.is_dgp() if dgp else problem.is_dcp()):
-        culprit = _culprit(
-            [problem.objective, *problem.constraints],
-            (lambda node: node.is_dgp()) if dgp else (lambda node: node.is_dcp()),
+        node = culprit(
+            parts, (lambda node: node.is_dgp()) if dgp else (lambda node: node.is_dcp())
         )
         raise ProblemError(
-            f"Expected a {words} problem. Received: {culprit}, which is not, in "
+            f"Expected a {words} problem. Received: {shown(node)}, which is not, in "
             f"{_context(problem)}. Check the curvature with `expression.curvature`; "
             + (
                 "every variable and parameter of a geometric program is positive."
@@ -116,56 +144,24 @@ def _check_rules(problem, words: str, context: str, quad_form: str | None) -> No
         )
     if problem.is_dpp(context, quad_form_dpp=quad_form):
         return
-    culprit = _culprit(
-        [problem.objective, *problem.constraints],
-        (lambda node: node.is_dgp(dpp=True)) if dgp else _is_dpp,
-    )
+    node = culprit(parts, (lambda node: node.is_dgp(dpp=True)) if dgp else is_dpp)
     raise ProblemError(
         "Expected a problem that follows the rules of disciplined parametrized "
-        f"programming (DPP). Received: {culprit}, which does not, in "
-        f"{_context(problem)}. {_rewrite(culprit)}"
+        f"programming (DPP). Received: {shown(node)}, which does not, in "
+        f"{_context(problem)}. {_advice(problem, node, dgp)}"
     )
-
-
-def _is_dpp(node) -> bool:
-    return node.is_dcp(dpp=True)
 
 
 def _context(problem) -> str:
-    lines = " ".join(str(problem).split())
-    return f"the problem `{lines if len(lines) < 200 else lines[:200] + ' ...'}`"
+    return f"the problem `{shown(problem, 200)}`"
 
 
-def _culprit(nodes, holds):
-    """The smallest expression for which `holds` is false while it is true below."""
-    for node in nodes:
-        if not holds(node):
-            deeper = _culprit(getattr(node, "args", []), holds)
-            return node if deeper is None else deeper
-    return None
-
-
-def _rewrite(culprit) -> str:
+def _advice(problem, node, dgp: bool) -> str:
     """How to say the same under DPP."""
-    if isinstance(culprit, cp.QuadForm):
-        return (
-            "A parameter matrix is allowed in quad_form(x, P) in the objective, where "
-            "P is declared with PSD=True and x holds no parameter. Elsewhere feed its "
-            "square root R as the parameter and write sum_squares(R @ x), with x a "
-            "variable that is constrained to equal what stands there."
-        )
-    names = [parameter.name() for parameter in getattr(culprit, "parameters", list)()]
-    if len(getattr(culprit, "args", [])) == 2 and all(
-        argument.parameters() for argument in culprit.args
-    ):
-        return (
-            f"It multiplies expressions that both hold parameters ({names}). Copy one "
-            "of them into a variable: V = cp.Variable(shape), with the constraint "
-            "V == parameter, and use V in its place; or feed the product as a "
-            "parameter of its own."
-        )
+    if words := [] if dgp else rewrites_of(problem):
+        return " ".join(words)
+    names = [parameter.name() for parameter in node.parameters()]
     return (
         f"It is not affine in the parameters {names}. Compute that part with "
-        "TensorFlow and feed the result as a parameter of its own, or copy the "
-        "parameter into a variable with the constraint V == parameter."
+        "TensorFlow and feed the result as a parameter of its own."
     )

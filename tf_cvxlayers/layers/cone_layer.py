@@ -10,17 +10,18 @@ import tensorflow as tf
 from tf_cvxlayers.engines import Engine
 from tf_cvxlayers.engines.catalogue import ENGINES
 from tf_cvxlayers.engines.selection import choose_engine
-from tf_cvxlayers.errors import CvxLayersError, ParameterError, numbered
+from tf_cvxlayers.errors import ArgumentError, CvxLayersError, ParameterError, shortened
 from tf_cvxlayers.layers.description import describe
 from tf_cvxlayers.layers.gradient_check import GradientReport, check_gradients
 from tf_cvxlayers.layers.solve_result import SolveResult
 from tf_cvxlayers.layers.stand_ins import Way, way_in_force
+from tf_cvxlayers.layers.values import as_tensor, ordered
 from tf_cvxlayers.layers.weights import Learned, add_learned_weight
 from tf_cvxlayers.pipeline.batching import common_batch_shape
 from tf_cvxlayers.pipeline.pipeline import Pipeline, Solved
 from tf_cvxlayers.pipeline.reduction.plan import plan_reduction
 from tf_cvxlayers.pipeline.validation import require_solved, require_valid
-from tf_cvxlayers.program.cone_program import ConeProgram, ParameterSpec
+from tf_cvxlayers.program.cone_program import ConeProgram
 from tf_cvxlayers.runtime.keras_internals import let_pass_through
 
 for _class in {type(engine) for engine in ENGINES}:
@@ -28,6 +29,7 @@ for _class in {type(engine) for engine in ENGINES}:
 let_pass_through(CvxLayersError)
 
 _ON_FAILURE = ("raise", "nan")
+_SOLVER_ARGUMENTS = ("solver", "solver_args", "solver_kwargs", "solver_options")
 
 
 class ConeLayer(keras.layers.Layer):
@@ -47,6 +49,7 @@ class ConeLayer(keras.layers.Layer):
         on_failure: str = "raise",
         **kwargs: Any,
     ):
+        refuse_solver_arguments(kwargs)
         # Keras would cast float64 inputs down to the layer's dtype.
         kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
@@ -71,14 +74,14 @@ class ConeLayer(keras.layers.Layer):
         self.built = True
 
     def __call__(self, *parameters, **kwargs):
-        # Keras takes no Python numbers as inputs.
-        parameters = keras.tree.map_structure(
-            lambda value: (
-                np.asarray(value) if isinstance(value, int | float) else value
-            ),
-            parameters,
-        )
-        return super().__call__(*parameters, **kwargs)
+        refuse_solver_arguments(kwargs)
+        if names := kwargs.keys() & {spec.name for spec in self.fed}:
+            raise ParameterError(
+                "Expected the fed parameters one after another, or in one dict by "
+                f"name. Received: the keywords {sorted(names)}."
+            )
+        # Keras would look at values first, and in words of its own.
+        return super().__call__(*self._given(parameters), **kwargs)
 
     @tf.autograph.experimental.do_not_convert
     def call(self, *parameters):
@@ -133,8 +136,10 @@ class ConeLayer(keras.layers.Layer):
             words whether gradients agree, a kink is near, and which, or they disagree.
 
         Raises:
-            ValueError: `directions` below one, or a `step` that is not between zero
+            ArgumentError: `directions` below one, or a `step` that is not between zero
                 and one half.
+            ParameterError: as in a call.
+            SolverError: no element has a solution.
         """
         return check_gradients(
             self.pipeline, self._values(parameters), directions, step
@@ -165,7 +170,7 @@ class ConeLayer(keras.layers.Layer):
         )
 
     def compute_output_spec(self, *parameters):
-        values = self._ordered(parameters)
+        values = self._given(parameters)
         shapes = [tf.TensorShape(value.shape) for value in values]
         outputs = tuple(
             keras.KerasTensor(shape, dtype=self.compute_dtype)
@@ -197,66 +202,44 @@ class ConeLayer(keras.layers.Layer):
 
     def _values(self, parameters) -> list[tf.Tensor]:
         """A value for each parameter of the program: fed, learned, fixed."""
-        given = self._ordered(parameters)
-        values = [
-            _tensor(spec, value) for spec, value in zip(self.fed, given, strict=True)
-        ]
+        values = self._given(parameters)
         values += [tf.convert_to_tensor(weight) for weight in self._learned_weights]
         return values + [tf.constant(array) for array in self._fixed]
 
-    def _ordered(self, parameters: tuple[Any, ...]) -> list[Any]:
-        """The fed values in order, from any of the forms of a call."""
+    def _given(self, parameters: tuple[Any, ...]) -> list[Any]:
+        """A tensor, or a symbol of Keras, for each fed parameter."""
         names = [spec.name for spec in self.fed]
-        if len(parameters) == 1 and isinstance(parameters[0], dict):
-            given = parameters[0]
-            if set(given) != set(names) or len(set(names)) != len(names):
-                raise ParameterError(
-                    f"Expected a value for each of the fed parameters {names}, by "
-                    f"name. Received: {sorted(given)}."
-                )
-            return [given[name] for name in names]
-        if len(parameters) == 1 and isinstance(parameters[0], list | tuple):
-            parameters = tuple(parameters[0])
-        if len(parameters) != len(names):
-            raise ParameterError(
-                f"Expected {numbered(len(names), 'value', 'values')}, for the fed "
-                f"parameters {names}. "
-                f"Received: {len(parameters)}."
-            )
-        return list(parameters)
+        return [
+            as_tensor(f"parameter '{name}'", value)
+            for name, value in zip(names, ordered(names, parameters), strict=True)
+        ]
+
+
+def refuse_solver_arguments(keywords: dict[str, Any]) -> None:
+    """Raise ArgumentError for `solver=`, `solver_args=` and their like, which other
+    packages take."""
+    given = [name for name in keywords if name in _SOLVER_ARGUMENTS]
+    if given:
+        raise ArgumentError(
+            "Expected the solver and its settings in the engine, when the layer is "
+            "made: CvxpyLayer(..., engine=tf_cvxlayers.engines.Diffcp(solver='scs', "
+            "solver_options={'max_iters': 1000})). "
+            f"Received: {given[0]}={shortened(keywords[given[0]])}."
+        )
 
 
 def check_arguments(layer: keras.layers.Layer, on_failure: Any) -> None:
-    """Raise ValueError for an `on_failure` that is none, or a dtype of integers."""
+    """Raise ArgumentError for an `on_failure` that is none, or a dtype of integers."""
     if not tf.as_dtype(layer.compute_dtype).is_floating:
-        raise ValueError(
+        raise ArgumentError(
             f"Expected a floating-point dtype for layer {layer.name!r}: solutions have "
             f"fractions. Received: dtype={layer.compute_dtype!r}."
         )
     if on_failure not in _ON_FAILURE:
-        raise ValueError(
+        raise ArgumentError(
             f"Expected on_failure to be one of {list(_ON_FAILURE)}. "
             f"Received: on_failure={on_failure!r}."
         )
-
-
-def _tensor(spec: ParameterSpec, value: Any) -> tf.Tensor:
-    """A floating-point tensor of anything that has real numbers in it."""
-    try:
-        tensor = tf.convert_to_tensor(value)
-    except (TypeError, ValueError) as error:
-        raise ParameterError(
-            f"Expected parameter '{spec.name}' to be a dense tensor or array of real "
-            f"numbers. Received: a value of type {type(value).__name__}."
-        ) from error
-    if tensor.dtype.is_floating:
-        return tensor
-    if tensor.dtype.is_integer or tensor.dtype.is_bool:
-        return tf.cast(tensor, tf.float64)
-    raise ParameterError(
-        f"Expected parameter '{spec.name}' to be real numbers. "
-        f"Received: a tensor of dtype {tensor.dtype.name}."
-    )
 
 
 def _shapes_within(shapes: Any, names: list[str]) -> list[Any]:

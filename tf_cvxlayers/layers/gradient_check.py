@@ -1,13 +1,16 @@
 """Gradients against differences, for a layer of the package."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from tf_cvxlayers.arguments import number_between, whole_number
+from tf_cvxlayers.errors import Status
 from tf_cvxlayers.layers.directions import Direction, random_direction
 from tf_cvxlayers.layers.kinks import Kinks, Row
 from tf_cvxlayers.pipeline.pipeline import Pipeline
+from tf_cvxlayers.pipeline.validation import require_solved, require_valid
 
 # Where a difference disagrees by more than this, shorter steps are tried as well.
 _AGREES = 1e-6
@@ -72,9 +75,12 @@ def check_gradients(
     Elements without a solution are left out.
 
     Raises:
-        ValueError: no directions, or a step that is none.
+        ArgumentError: no directions, or a step that is none.
+        ParameterError: as in a call.
+        SolverError: no element has a solution.
     """
-    _require_valid(directions, step)
+    directions = whole_number("directions", directions)
+    step = number_between("step", step, 0.0, 0.5)
     values = [tf.cast(value, tf.float64) for value in values]
     rng = np.random.default_rng(0)
     check = _Check(pipeline, values, rng)
@@ -100,6 +106,8 @@ class _Check:
         with tf.GradientTape() as tape:
             tape.watch(values)
             measured = pipeline.measured(values)
+            require_valid(pipeline.checks, measured.solved.passed)
+            _require_some(tf.reshape(measured.status, [-1]))
             variables = measured.solved.variables
             self._weights = [rng.normal(size=value.shape) for value in variables]
             total = self._weighted(variables)
@@ -176,16 +184,7 @@ def _or_zero(terms: tf.Tensor, where: tf.Tensor) -> tf.Tensor:
     return tf.where(tf.math.is_finite(where), terms, tf.zeros_like(terms))
 
 
-def _require_valid(directions: Any, step: Any) -> None:
-    whole = isinstance(directions, int | np.integer)
-    if not whole or isinstance(directions, bool) or directions < 1:
-        raise ValueError(
-            "Expected directions to be an integer, at least 1. "
-            f"Received: directions={directions!r}."
-        )
-    number = isinstance(step, int | float | np.number)
-    if not number or isinstance(step, bool) or not 0.0 < step < 0.5:
-        raise ValueError(
-            "Expected step to be a number above 0 and below 0.5, relative to the size "
-            f"of each parameter. Received: step={step!r}."
-        )
+def _require_some(status: tf.Tensor) -> None:
+    """Raise SolverError where no element has a solution."""
+    if not np.any(status.numpy() <= Status.INACCURATE):
+        require_solved(status)

@@ -7,7 +7,8 @@ import keras
 import tensorflow as tf
 
 from tf_cvxlayers.engines import Engine
-from tf_cvxlayers.layers.cone_layer import check_arguments
+from tf_cvxlayers.errors import ArgumentError
+from tf_cvxlayers.layers.cone_layer import check_arguments, refuse_solver_arguments
 from tf_cvxlayers.layers.configuration import (
     LayerConfig,
     engine_config,
@@ -16,6 +17,7 @@ from tf_cvxlayers.layers.configuration import (
 from tf_cvxlayers.layers.cvxpy_layer import CvxpyLayer
 from tf_cvxlayers.layers.gradient_check import GradientReport
 from tf_cvxlayers.layers.solve_result import SolveResult
+from tf_cvxlayers.layers.values import as_tensor
 from tf_cvxlayers.layers.weights import Learned, add_learned_weight, learned_from
 from tf_cvxlayers.program.cone_program import ParameterSpec
 
@@ -45,6 +47,7 @@ class ProblemLayer(keras.layers.Layer):
         on_failure: str = "raise",
         **kwargs: Any,
     ):
+        refuse_solver_arguments(kwargs)
         # Keras would cast float64 inputs down to the layer's dtype.
         kwargs.setdefault("autocast", False)
         super().__init__(**kwargs)
@@ -94,6 +97,11 @@ class ProblemLayer(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(min_ndim=1, axes={-1: n})
         super().build(input_shape)
 
+    def __call__(self, inputs, **kwargs):
+        refuse_solver_arguments(kwargs)
+        # Keras would look at the inputs first, and in words of its own.
+        return super().__call__(self._tensor(inputs), **kwargs)
+
     def call(self, inputs):
         """Solve the problem for inputs `[..., n]`."""
         return self.cvxpy_layer(*self._values(inputs))
@@ -125,7 +133,7 @@ class ProblemLayer(keras.layers.Layer):
     def describe(self) -> str:
         """The layer's problem in words: parameters, cone program, engine."""
         if not self.built:
-            raise ValueError(
+            raise ArgumentError(
                 f"Expected a layer that knows the size of its input. Received: layer "
                 f"{self.name!r}, not built. Call it, or layer.build((None, n)), first."
             )
@@ -152,10 +160,13 @@ class ProblemLayer(keras.layers.Layer):
         return LayerConfig(config).read_rest(lambda settings: cls(**settings))
 
     def _built_for(self, inputs: Any) -> tf.Tensor:
-        inputs = tf.convert_to_tensor(inputs)
+        inputs = self._tensor(inputs)
         if not self.built:
             self.build(inputs.shape)
         return inputs
+
+    def _tensor(self, inputs: Any) -> Any:
+        return as_tensor(f"the inputs of layer '{self.name}'", inputs)
 
     def _values(self, inputs: tf.Tensor) -> list[tf.Tensor]:
         weights = [tf.cast(getattr(self, name), tf.float64) for name in self._names]
@@ -164,7 +175,7 @@ class ProblemLayer(keras.layers.Layer):
 
 def _last_axis(layer: ProblemLayer, input_shape: Any) -> int:
     if not len(input_shape) or input_shape[-1] is None:
-        raise ValueError(
+        raise ArgumentError(
             f"Expected inputs of shape [..., n] with a known n. Received: "
             f"input_shape={tuple(input_shape)} for layer {layer.name!r}."
         )

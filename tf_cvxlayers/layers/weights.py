@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_cvxlayers.arguments import NotNumbersError, real_array
 from tf_cvxlayers.errors import ParameterError, ProblemError
 from tf_cvxlayers.pipeline.attributes import constraints_of
 from tf_cvxlayers.pipeline.validation import (
@@ -165,11 +166,11 @@ def constant_array(spec: ParameterSpec, value: Any, words: str) -> np.ndarray:
         ParameterError: it has another shape, is not finite, or breaks the attribute.
     """
     try:
-        array = np.asarray(value, np.float64)
-    except (TypeError, ValueError) as error:
+        array = real_array(value).astype(np.float64)
+    except NotNumbersError as error:
         raise ParameterError(
             f"Expected {words} parameter '{spec.name}' to be an array of numbers. "
-            f"Received: {value!r}."
+            f"Received: {error}."
         ) from error
     if array.shape != spec.shape:
         raise ParameterError(

@@ -29,7 +29,7 @@ class DenseRows(Rows):
         return self.matrix
 
     def scaled(self, rows: tf.Tensor) -> "DenseRows":
-        return DenseRows(rows[:, :, None] * self.matrix)
+        return DenseRows(tf.expand_dims(rows, 2) * self.matrix)
 
     def gram(self, weighted: "DenseRows") -> SymmetricMatrix:
         full = tf.matmul(self.matrix, weighted.matrix, transpose_a=True)

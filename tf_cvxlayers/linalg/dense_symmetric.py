@@ -42,7 +42,7 @@ class DenseSymmetric(SymmetricMatrix):
         return tf.linalg.diag_part(self.matrix)
 
     def largest(self) -> tf.Tensor:
-        return tf.reduce_max(tf.abs(self.matrix), axis=[1, 2])[:, None]
+        return tf.expand_dims(tf.reduce_max(tf.abs(self.matrix), axis=[1, 2]), 1)
 
     def most_rank(self) -> tf.Tensor:
         return float(self.matrix.shape[2]) * tf.sign(self.largest())

@@ -59,4 +59,6 @@ class DiagonalFactor(Factor):
 
     def solve(self, right: tf.Tensor) -> tf.Tensor:
         numbers = self.numbers
-        return right / (numbers if len(right.shape) == 2 else numbers[:, None])
+        return right / (
+            numbers if len(right.shape) == 2 else tf.expand_dims(numbers, 1)
+        )

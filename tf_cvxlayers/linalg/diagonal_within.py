@@ -47,7 +47,7 @@ class DiagonalWithin(SymmetricMatrix):
         within = self.subspace.project(self.dense())
         E = self.subspace.E
         outside = tf.matmul(E, E, transpose_a=True)
-        return within + self.largest()[:, :, None] * outside
+        return within + tf.expand_dims(self.largest(), 2) * outside
 
     def plus(self, *others: SymmetricMatrix) -> SymmetricMatrix:
         """The sum with diagonals, within the same subspace."""
@@ -86,14 +86,14 @@ class FactorWithin(Factor):
     def of(cls, numbers: tf.Tensor, subspace: Subspace) -> "FactorWithin":
         """The factor of a diagonal."""
         E = subspace.E
-        E_inverse = E / numbers[:, None]
+        E_inverse = E / tf.expand_dims(numbers, 1)
         S = tf.matmul(E_inverse, E, transpose_b=True)
         return cls(numbers, E, E_inverse, tf.linalg.cholesky(S))
 
     def solve(self, right: tf.Tensor) -> tf.Tensor:
         if len(right.shape) == 2:
-            return self.solve(right[:, None])[:, 0]
-        x = self._corrected(right / self.numbers[:, None])
+            return self.solve(tf.expand_dims(right, 1))[:, 0]
+        x = self._corrected(right / tf.expand_dims(self.numbers, 1))
         # Once more, for what rounding leaves: it would be multiplied by all of H.
         return self._corrected(x)
 

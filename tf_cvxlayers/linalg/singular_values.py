@@ -28,7 +28,7 @@ class SingularValues(NamedTuple):
         values, U, V = tf.linalg.svd(tf.where(finite, matrix, tf.zeros_like(matrix)))
         kept = values > zero * tf.reduce_max(values, axis=1, keepdims=True)
         inverse = tf.where(kept, 1.0 / tf.where(kept, values, 1.0), 0.0)
-        return cls(U, inverse, V * tf.cast(kept, V.dtype)[:, None, :])
+        return cls(U, inverse, V * tf.expand_dims(tf.cast(kept, V.dtype), 1))
 
     def least_squares(self, right: tf.Tensor) -> tf.Tensor:
         """The `x` of least norm among those that bring `M x` closest to vectors."""

@@ -21,7 +21,7 @@ def cut(values: tf.Tensor) -> list[tf.Tensor]:
     parts = []
     # Added to a number, it leaves its leading digits. Not by its bits, which
     # `tape.jacobian` cannot vectorize.
-    shift = 2.0 ** (_DIGITS - _BITS) * largest(values)[:, None]
+    shift = 2.0 ** (_DIGITS - _BITS) * tf.expand_dims(largest(values), 1)
     for _ in range(_SLICES - 1):
         parts.append((values + shift) - shift)
         values = values - parts[-1]
@@ -34,7 +34,9 @@ def exact_residual(matrix: tf.Tensor, x: tf.Tensor, right: tf.Tensor) -> tf.Tens
     shape = tf.shape(matrix)
     flat = tf.reshape(matrix, [-1, matrix.shape[1] * matrix.shape[2]])
     slices = [tf.reshape(part, shape) for part in cut(flat)]
+    left = tf.expand_dims(right, 2)
     for part in cut(x):
+        column = tf.expand_dims(part, 2)
         for slice_ in slices:
-            right = right - tf.linalg.matvec(slice_, part)
-    return right
+            left = left - tf.matmul(slice_, column)
+    return tf.squeeze(left, 2)

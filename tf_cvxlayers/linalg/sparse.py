@@ -146,7 +146,8 @@ def _by_column(pattern: Pattern, values: tf.Tensor) -> tf.Tensor:
     rows, columns = pattern.shape
     place = pattern.columns * rows + pattern.rows
     flat = sum_by_row(values, place, rows * columns)
-    return tf.reshape(flat, [tf.shape(values)[0], columns, rows])
+    batch = -1 if rows * columns else tf.shape(values)[0]
+    return tf.reshape(flat, [batch, columns, rows])
 
 
 def symmetric_to_dense(pattern: Pattern, values: tf.Tensor) -> tf.Tensor:

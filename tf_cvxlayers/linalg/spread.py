@@ -16,6 +16,6 @@ def at_rows(pattern: Pattern, numbers: tf.Tensor) -> tf.Tensor:
 def at_columns(pattern: Pattern, numbers: tf.Tensor) -> tf.Tensor:
     """That of its column, of `numbers [B, n]`, for each entry: `[B, entries]`."""
     if pattern.is_full:
-        rows = tf.tile(numbers[:, :, None], [1, 1, pattern.shape[0]])
+        rows = tf.tile(tf.expand_dims(numbers, 2), [1, 1, pattern.shape[0]])
         return tf.reshape(rows, [-1, pattern.size])
     return take(numbers, pattern.columns)

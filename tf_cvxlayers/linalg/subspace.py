@@ -13,5 +13,5 @@ class Subspace(NamedTuple):
     def project(self, v: tf.Tensor) -> tf.Tensor:
         """The nearest point, for vectors `[B, n]` or `[B, k, n]`."""
         if len(v.shape) == 2:
-            return self.project(v[:, None])[:, 0]
+            return self.project(tf.expand_dims(v, 1))[:, 0]
         return v - tf.matmul(tf.matmul(v, self.E, transpose_b=True), self.E)

@@ -10,7 +10,7 @@ from tf_cvxlayers.linalg.sparse import take
 
 def times_each(vector: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     """A vector `[B, n]` times each of the vectors, entry by entry."""
-    return (vector[:, None] if len(x.shape) == 3 else vector) * x
+    return (tf.expand_dims(vector, 1) if len(x.shape) == 3 else vector) * x
 
 
 def dense_times(matrix: tf.Tensor, x: tf.Tensor, transpose: bool = False) -> tf.Tensor:

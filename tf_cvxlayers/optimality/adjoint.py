@@ -70,7 +70,7 @@ def _adjoint_solution(
         cone.values * cone.into(gy),
     )
     (r1, e), kept = system.factored().solve_until(right, _ACCEPTED, _REFINEMENTS)
-    kept = (kept | ~_is_nonzero(cotangent)[:, 0])[:, None]
+    kept = tf.expand_dims(kept | ~_is_nonzero(cotangent)[:, 0], 1)
 
     def repaired():
         # Of all elements, and then a choice: that can be vectorized by `tape.jacobian`.
@@ -119,6 +119,6 @@ def _outer(
         full = tf.matmul(right, left, transpose_a=True)
         return take(tf.reshape(full, [1, -1]), pattern.columns * rows + pattern.rows)
     if pattern.is_full:
-        full = right[:, :, None] * left[:, None, :]
+        full = tf.expand_dims(right, 2) * tf.expand_dims(left, 1)
         return tf.reshape(full, [-1, rows * columns])
     return take(left, pattern.rows) * take(right, pattern.columns)

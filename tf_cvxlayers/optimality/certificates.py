@@ -159,7 +159,7 @@ def _recession(
 def _of_terms(sums: tf.Tensor) -> tf.Tensor:
     """Sums of the sizes of terms, none of them much smaller than the others: of rows
     and columns that have no part in a certificate only rounding is left."""
-    return sums + _NO_PART * largest(sums)[:, None] + _NOTHING
+    return sums + _NO_PART * tf.expand_dims(largest(sums), 1) + _NOTHING
 
 
 def _nearer_separation(dims: ConeDims, matrices: Matrices, y: tf.Tensor) -> tf.Tensor:
@@ -186,7 +186,7 @@ def _nearer_recession(dims: ConeDims, matrices: Matrices, x: tf.Tensor) -> tf.Te
         x = _normalized(x)
         Ax = A.times(x)
         s = _in_cone(dims, -Ax)
-        most = _ACTIVE * largest(s)[:, None] + _TINY
+        most = _ACTIVE * tf.expand_dims(largest(s), 1) + _TINY
         weight = tf.square(most / (most + largest_in_each(dims, s)))
         H = P.plus(A.gram(A.scaled(weight)))
         return k + 1, x - _solved(H, P.times(x) + A.transposed(weight * (Ax + s)))
@@ -208,12 +208,12 @@ def least_squares_point(
 
 def _solved(matrix: SymmetricMatrix, right: tf.Tensor, added: float = 0.0) -> tf.Tensor:
     diagonal = matrix.diagonal_part()
-    least = _REGULAR * largest(diagonal)[:, None] + _TINY + added * diagonal
+    least = _REGULAR * tf.expand_dims(largest(diagonal), 1) + _TINY + added * diagonal
     return matrix.plus(Diagonal(least)).factored().solve(right)
 
 
 def _normalized(vector: tf.Tensor) -> tf.Tensor:
-    return vector / (largest(vector)[:, None] + _TINY)
+    return vector / (tf.expand_dims(largest(vector), 1) + _TINY)
 
 
 def _in_dual_cone(dims: ConeDims, y: tf.Tensor) -> tf.Tensor:

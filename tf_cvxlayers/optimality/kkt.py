@@ -106,11 +106,11 @@ class KKT(NamedTuple):
         P = _for_batch(self.P.everywhere(), d)
         A = _for_batch(self.turned.dense(), d)
         top = tf.concat([P, -tf.linalg.matrix_transpose(A)], axis=2)
-        bottom = tf.concat([d[:, :, None] * A, tf.linalg.diag(1.0 - d)], axis=2)
+        bottom = tf.concat([tf.expand_dims(d, 2) * A, tf.linalg.diag(1.0 - d)], axis=2)
         matrix = tf.concat([top, bottom], axis=1)
         matrix = _without_rounding(matrix)
         rows, columns = _units(matrix)
-        matrix = rows[:, :, None] * matrix * columns[:, None, :]
+        matrix = tf.expand_dims(rows, 2) * matrix * tf.expand_dims(columns, 1)
         parts = SingularValues.of(matrix, zero)
         return DecomposedKKT(matrix, rows, columns, parts)
 
@@ -201,7 +201,10 @@ class FactoredKKT(NamedTuple):
             little = tf.where(tf.maximum(*missed) <= accepted, True, False)
             # An element that is done does not move: it must not depend on others.
             moved = zip((r, e), more, strict=True)
-            r, e = (tf.where(kept[:, None], part, part + step) for part, step in moved)
+            r, e = (
+                tf.where(tf.expand_dims(kept, 1), part, part + step)
+                for part, step in moved
+            )
             return r, e, kept | little
 
         r, e = self.solve(right)
@@ -248,9 +251,9 @@ def _units(matrix: tf.Tensor) -> list[tf.Tensor]:
     )
 
     def balanced(k, _rows, columns):
-        on_rows = ones * (logarithms + columns[:, None, :])
+        on_rows = ones * (logarithms + tf.expand_dims(columns, 1))
         rows = -tf.reduce_sum(on_rows, axis=2) / in_rows
-        on_columns = ones * (logarithms + rows[:, :, None])
+        on_columns = ones * (logarithms + tf.expand_dims(rows, 2))
         return k + 1, rows, -tf.reduce_sum(on_columns, axis=1) / in_columns
 
     _, rows, columns = tf.while_loop(
@@ -260,7 +263,7 @@ def _units(matrix: tf.Tensor) -> list[tf.Tensor]:
     )
     far = _are_far_apart(rows) | _are_far_apart(columns)
     return [
-        tf.where(far[:, None], two_to(unit), tf.ones_like(unit))
+        tf.where(tf.expand_dims(far, 1), two_to(unit), tf.ones_like(unit))
         for unit in (rows, columns)
     ]
 

@@ -95,4 +95,4 @@ def _units(
 
 
 def _top(value: tf.Tensor) -> tf.Tensor:
-    return largest(value)[:, None]
+    return tf.expand_dims(largest(value), 1)

@@ -42,7 +42,7 @@ class NewtonStep(NamedTuple):
 
     def where(self, made: tf.Tensor) -> "NewtonStep":
         """The step for those elements that make it, bool `[B]`."""
-        made = made[:, None]
+        made = tf.expand_dims(made, 1)
         return NewtonStep(*(tf.where(made, part, tf.zeros_like(part)) for part in self))
 
 
@@ -79,7 +79,7 @@ class NewtonPoint(NamedTuple):
         F1, F2 = total(Px, Aty, matrices.q), matrices.b - Ax - s
         # Of terms that nearly cancel, all but one give the size; in the units of a
         # program some of its numbers are near one.
-        size1 = 1.0 + tf.abs(Px) + tf.abs(Aty) + _INNER * largest(y)[:, None]
+        size1 = 1.0 + tf.abs(Px) + tf.abs(Aty) + _INNER * tf.expand_dims(largest(y), 1)
         size2 = 1.0 + tf.abs(Ax) + tf.abs(s)
         return cls(x, y, s, F1, F2, size1, size2)
 

@@ -94,13 +94,16 @@ def refined(
         short = tf.where(made, tf.maximum(short, _SHORTEST), _SHORTEST)
         ends = (error <= short) & (miss <= _ROUNDING)
         shrinks = tf.where(made, tf.math.divide_no_nan(error, length + error), 1.0)
-        ends = ends & _keep(sides, same, second, shrinks[:, None], sizes, kink)
+        ends = ends & _keep(
+            sides, same, second, tf.expand_dims(shrinks, 1), sizes, kink
+        )
         inside = are_inside(dims, new.y, new.s)
         ends = ends if inside is None else ends & inside
         # An element that is done does not move: it must not depend on its neighbours.
         better = tf.logical_not(settled) & (ends | (miss <= least))
         best = tuple(
-            tf.where(better[:, None], *pair) for pair in zip(new, best, strict=False)
+            tf.where(tf.expand_dims(better, 1), *pair)
+            for pair in zip(new, best, strict=False)
         )
         least = tf.where(better, miss, least)
         return new, sides.distances, best, least, settled | ends
@@ -135,7 +138,11 @@ def _keep(
     if not flat.all():
         moved = moved * (flat + ~flat * shrinks)
     far = same & (moved <= np.where(flat, _FLAT, _CURVED) * distance)
-    unit = tf.where(sides.distances > 0, sizes.dual[:, None], sizes.primal[:, None])
+    unit = tf.where(
+        sides.distances > 0,
+        tf.expand_dims(sizes.dual, 1),
+        tf.expand_dims(sizes.primal, 1),
+    )
     return tf.reduce_all(far | (distance <= kink * unit), axis=1)
 
 

@@ -111,7 +111,7 @@ class Symmetric(Constraint):
     def holds(self, value: tf.Tensor, rounding: tf.Tensor) -> tf.Tensor:
         matrix = tf.reshape(value, [-1, self.order, self.order])
         gap = tf.abs(matrix - tf.linalg.matrix_transpose(matrix))
-        return tf.reduce_all(gap <= _SEVERAL * rounding[:, :, None], axis=[1, 2])
+        return tf.reduce_all(gap <= _SEVERAL * tf.expand_dims(rounding, 2), axis=[1, 2])
 
     def nearest(self, value: tf.Tensor) -> tf.Tensor:
         return 0.5 * (value + tf.linalg.matrix_transpose(value))
@@ -141,7 +141,7 @@ class Semidefinite(Constraint):
         # A Cholesky factor exists, up to the tolerance; cheaper than eigenvalues.
         matrix = tf.reshape(self.sign * value, [-1, self.order, self.order])
         eye = tf.eye(self.order, dtype=value.dtype)
-        shift = _SEVERAL * rounding[:, :, None] * eye
+        shift = _SEVERAL * tf.expand_dims(rounding, 2) * eye
         factor = tf.linalg.cholesky(matrix + shift + 1e-300 * eye)
         exists = tf.reduce_all(tf.math.is_finite(tf.linalg.diag_part(factor)), axis=1)
         return Symmetric(self.order).holds(value, rounding) & exists

@@ -100,11 +100,11 @@ def seen_closer(
         rounding: what that of the input has left in `b`, `[B, m]`.
         k: how often it has been seen closer before.
     """
-    slack = tf.where(usable[:, None], before.s, data.b)
+    slack = tf.where(tf.expand_dims(usable, 1), before.s, data.b)
     other = tf.zeros_like(before.x)
     if fits_dense(structure):
         other = least_squares_point(structure, data, 1.0 / (1.0 + tf.abs(data.b)))
-    x = tf.where(usable[:, None], before.x, other)
+    x = tf.where(tf.expand_dims(usable, 1), before.x, other)
     x0 = viewpoints_near(x)
     seen = data
     for part in x0:
@@ -143,10 +143,10 @@ def _in_agreement(
     # In rows of one length what is singular does not depend on their units.
     length = tf.norm(A, axis=2)
     length = tf.where(length > 0, length, tf.ones_like(length))
-    parts = SingularValues.of(A / length[:, :, None], _DEPENDENT)
-    U = parts.U * tf.cast(parts.inverse > 0, A.dtype)[:, None, :]
+    parts = SingularValues.of(A / tf.expand_dims(length, 2), _DEPENDENT)
+    U = parts.U * tf.expand_dims(tf.cast(parts.inverse > 0, A.dtype), 1)
     inside = tf.linalg.matvec(U, tf.linalg.matvec(U, b / length, transpose_a=True))
     miss = b - inside * length
     few = largest(miss / length) <= largest(rounding[:, :p] / length)
-    agreed = tf.where(few[:, None], b - miss, b)
+    agreed = tf.where(tf.expand_dims(few, 1), b - miss, b)
     return tf.concat([agreed, data.b[:, p:]], axis=1)

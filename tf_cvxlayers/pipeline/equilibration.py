@@ -66,7 +66,7 @@ def as_they_need(
         return d, e
     infinity = tf.constant(float("inf"), columns.dtype)
     least = tf.reduce_min(tf.where(columns > 0, columns, infinity), axis=1)
-    far = (_FAR_APART * least < tf.reduce_max(columns, axis=1))[:, None]
+    far = tf.expand_dims(_FAR_APART * least < tf.reduce_max(columns, axis=1), 1)
 
     def some_by_means():
         pairs = zip(by_means(structure, data), (d, e), strict=True)

@@ -85,7 +85,7 @@ def rotation(
     if not found:
         return None
     a = tf.concat([_sizes(s, part.rows) for part in found], axis=1)
-    sound = known[:, None] & tf.math.is_finite(a) & (a > 0)
+    sound = tf.expand_dims(known, 1) & tf.math.is_finite(a) & (a > 0)
     a = two_to(exponent(tf.where(sound, a, tf.ones_like(a))))
     rows, pairs, counts = map(np.concatenate, zip(*found, strict=True))
     cones = np.repeat(np.arange(rows.size), counts)

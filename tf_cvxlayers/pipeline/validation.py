@@ -70,7 +70,7 @@ def checked(
         tolerance: relative, see `tolerance_of`.
     """
     finite = tf.reduce_all(tf.math.is_finite(value), axis=1)
-    value = tf.where(finite[:, None], value, tf.ones_like(value))
+    value = tf.where(tf.expand_dims(finite, 1), value, tf.ones_like(value))
     rounding = tolerance * tf.reduce_max(tf.abs(value), axis=1, keepdims=True)
     held = [c.holds(value, rounding) | ~finite for c in constraints_of(spec)]
     return value, [finite, *held]

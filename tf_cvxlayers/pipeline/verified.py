@@ -212,7 +212,7 @@ def _put(
         return values
     moves = tf.reshape(moves, [-1] + [1] * (new.shape.rank - 1))
     return tf.tensor_scatter_nd_update(
-        values, which[:, None], tf.where(moves, new, before)
+        values, tf.expand_dims(which, 1), tf.where(moves, new, before)
     )
 
 
@@ -237,6 +237,6 @@ def judged(
     status = tf.where(usable, Status.INACCURATE, failure)
     solved = (claimed == Status.SOLVED) & (residual <= max(_SOLVED, rounding))
     status = tf.where(solved | is_infeasible(claimed), claimed, status)
-    has_point = (status <= Status.INACCURATE)[:, None]
+    has_point = tf.expand_dims(status <= Status.INACCURATE, 1)
     point = [tf.where(has_point, part, tf.zeros_like(part)) for part in solution[:3]]
     return solution.at(*point)._replace(status=status)

@@ -1,7 +1,6 @@
 """The endpoints of a file: what is called, with which arguments, by which names."""
 
 import contextlib
-import itertools
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ import tensorflow as tf
 from tf_cvxlayers.errors import ExportError
 from tf_cvxlayers.layers.cone_layer import ConeLayer
 from tf_cvxlayers.runtime.keras_internals import input_signature
+from tf_cvxlayers.serving.names import argument_names
 from tf_cvxlayers.serving.substitution import watched
 
 SERVE, STATUS = "serve", "status"
@@ -28,18 +28,10 @@ def call_signature(model: keras.Model) -> list[Any]:
             f"model={model.name!r}, of which Keras says: {error}"
         ) from error
     flat = tf.nest.flatten(signature)
-    numbered = [
-        (spec.name or "keras_tensor").startswith("keras_tensor") for spec in flat
-    ]
-    taken = {spec.name for spec in flat}
-    free: Iterator[str] = (
-        name for k in itertools.count() if (name := f"inputs_{k}") not in taken
-    )
-    if sum(numbered) == 1 and "inputs" not in taken:
-        free = iter(["inputs"])
+    names = argument_names([spec.name for spec in flat])
     specs = [
-        tf.TensorSpec(spec.shape, spec.dtype, next(free) if is_numbered else spec.name)
-        for spec, is_numbered in zip(flat, numbered, strict=True)
+        tf.TensorSpec(spec.shape, spec.dtype, name)
+        for spec, name in zip(flat, names, strict=True)
     ]
     return tf.nest.pack_sequence_as(signature, specs)
 

@@ -69,8 +69,10 @@ def export(
     (`tf.map_fn`, a recurrent cell) has no status outside of it; a model with such a
     layer has no second signature.
 
-    Inputs that Keras has given a running number are called `inputs`, or `inputs_0`,
-    `inputs_1`, ... in the signatures.
+    Inputs keep their names in the signatures, as far as TensorFlow takes them: of `A`
+    and `a` the second is `a_2`, `x.1` is `x_1`, and a Greek letter is spelt out. Inputs
+    that Keras has given a running number are called `inputs`, or `inputs_0`,
+    `inputs_1`, ....
 
     Other threads may call the model meanwhile; its layers stay as they are. TensorFlow
     runs the functions of all threads op by op until the file is written.
@@ -176,7 +178,10 @@ def _model(model: Any) -> keras.Model:
                 f"Received: layer {model.name!r}, with none."
             )
         # CVXPY names a parameter without a name by a number of its process.
-        names = [re.sub(r"^param\d+$", "", of.name) or None for of in model.fed]
+        names = [
+            re.sub(r"^param\d+$", "", of.name).replace("/", "_") or None
+            for of in model.fed
+        ]
         inputs = [
             keras.Input(of.shape, name=name, dtype=dtype)
             for of, name in zip(model.fed, names, strict=True)
@@ -188,10 +193,12 @@ def _model(model: Any) -> keras.Model:
         return keras.Model(inputs, model(inputs))
     if isinstance(model, keras.Model) and model.built:
         return model
-    state = "built" if getattr(model, "built", True) else "not built"
+    advice = ""
+    if isinstance(model, keras.layers.Layer) and not model.built:
+        advice = ", not built. Call it once on data, or give it a keras.Input"
     raise ExportError(
         "Expected a built keras.Model, or an optimization layer. Received: "
-        f"model={model!r}, {state}. Call it once on data, or give it a keras.Input."
+        f"model={model!r}{advice}."
     )
 
 

@@ -18,7 +18,7 @@ import tensorflow as tf
 from tf_cvxlayers.engines.base import Engine
 from tf_cvxlayers.engines.diffcp.element import ElementSolver
 from tf_cvxlayers.engines.diffcp.solvers import SOLVERS
-from tf_cvxlayers.errors import Status
+from tf_cvxlayers.errors import ArgumentError, Status
 from tf_cvxlayers.linalg.batch_axis import batch_size
 from tf_cvxlayers.optimality.adjoint import data_gradient, direct_adjoint
 from tf_cvxlayers.optimality.certificates import is_infeasible
@@ -61,7 +61,7 @@ class Diffcp(Engine):
             switches that `solvers.SOLVERS` lists.
 
     Raises:
-        ValueError: a setting that is not one of these.
+        ArgumentError: a setting that is not one of these.
 
     Example:
 
@@ -84,17 +84,17 @@ class Diffcp(Engine):
 
     def __post_init__(self) -> None:
         if not isinstance(self.solver, str) or self.solver not in SOLVERS:
-            raise ValueError(
+            raise ArgumentError(
                 f"Expected solver to be one of {sorted(SOLVERS)}. "
                 f"Received: solver={self.solver!r}."
             )
         if importlib.util.find_spec(self.solver) is None:
-            raise ValueError(
+            raise ArgumentError(
                 f"Expected solver={self.solver!r} to be installed. "
                 f"Received: none; try `pip install {self.solver}`."
             )
         if self.derivative not in _DERIVATIVES:
-            raise ValueError(
+            raise ArgumentError(
                 f"Expected derivative to be one of {list(_DERIVATIVES)}. "
                 f"Received: derivative={self.derivative!r}."
             )
@@ -221,7 +221,9 @@ def _judged(
     missed: tf.Tensor,
 ) -> ConeSolution:
     """The refined solution, or the certificate that a solver claims to have."""
-    certified = (is_infeasible(claimed.status) & tf.logical_not(settled))[:, None]
+    certified = tf.expand_dims(
+        is_infeasible(claimed.status) & tf.logical_not(settled), 1
+    )
     pairs = zip(claimed[:3], solution[:3], strict=True)
     point = claimed.at(*(tf.where(certified, *pair) for pair in pairs))
     status = claimed.status

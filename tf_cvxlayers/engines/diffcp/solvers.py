@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
-from tf_cvxlayers.engines.base import LARGEST
-from tf_cvxlayers.errors import Status
+from tf_cvxlayers.arguments import LARGEST
+from tf_cvxlayers.errors import ArgumentError, Status
 from tf_cvxlayers.program import cones
 from tf_cvxlayers.program.cones import ConeDims
 
@@ -98,17 +98,17 @@ class Solver:
     fixed: tuple[tuple[str, Any], ...] = ()
 
     def check_options(self, options: Any) -> None:
-        """Raise ValueError for options that are none."""
+        """Raise ArgumentError for options that are none."""
         if not isinstance(options, dict) or not options.keys() <= self.options.keys():
             names = sorted(options) if isinstance(options, dict) else options
-            raise ValueError(
+            raise ArgumentError(
                 "Expected solver_options to be a dict of settings of "
                 f"{self.method.lower()}, some of {sorted(self.options)}. "
                 f"Received: solver_options={names!r}."
             )
         for name, value in options.items():
             if not self.options[name].takes(value):
-                raise ValueError(
+                raise ArgumentError(
                     f"Expected solver_options['{name}'] to be "
                     f"{self.options[name].words}. Received: {value!r}."
                 )

@@ -68,7 +68,7 @@ class Basis(Coordinates):
     def rows(self, G: Rows) -> tuple[Rows, tf.Tensor]:
         GN = tf.matmul(G.dense(), self.N)
         vanished = DenseRows(GN).row_norms() <= _VANISHED**2 * G.row_norms()
-        GN = tf.where(vanished[:, :, None], tf.zeros_like(GN), GN)
+        GN = tf.where(tf.expand_dims(vanished, 2), tf.zeros_like(GN), GN)
         return DenseRows(GN), vanished
 
     def step(self, w: tf.Tensor) -> tf.Tensor:
@@ -172,5 +172,7 @@ def _triangular(R: tf.Tensor, v: tf.Tensor, adjoint: bool) -> tf.Tensor:
     batch = tf.broadcast_dynamic_shape(tf.shape(R)[:1], tf.shape(v)[:1])
     R = tf.broadcast_to(R, tf.concat([batch, R.shape[1:]], axis=0))
     v = tf.broadcast_to(v, tf.concat([batch, v.shape[1:]], axis=0))
-    solved = tf.linalg.triangular_solve(R, v[:, :, None], lower=False, adjoint=adjoint)
+    solved = tf.linalg.triangular_solve(
+        R, tf.expand_dims(v, 2), lower=False, adjoint=adjoint
+    )
     return solved[:, :, 0]

@@ -69,7 +69,10 @@ class Embedding(NamedTuple):
     def of(cls, matrices: Matrices) -> "Embedding":
         """The embedding of a program without equalities."""
         zero = tf.zeros([matrices.batch(), 1, 1], matrices.q.dtype)
-        minus_q, b = zero - matrices.q[:, None], zero + matrices.b[:, None]
+        minus_q, b = (
+            zero - tf.expand_dims(matrices.q, 1),
+            zero + tf.expand_dims(matrices.b, 1),
+        )
         return cls(
             matrices.P,
             matrices.A,

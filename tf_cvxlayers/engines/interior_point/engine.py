@@ -38,7 +38,7 @@ class InteriorPoint(Engine):
         max_iterations: of the interior-point method, for each element.
 
     Raises:
-        ValueError: a setting that is not one of these.
+        ArgumentError: a setting that is not one of these.
 
     Example:
 

@@ -61,7 +61,7 @@ class NewtonSystem(NamedTuple):
         H = P.plus(F.gram(F))
         added = tf.maximum(refinement.proximal * H.diagonal_part(), _LEAST)
         factor = H.plus(Diagonal(added)).factored()
-        return cls(P, F, factor, added[:, None], refinement.is_made)
+        return cls(P, F, factor, tf.expand_dims(added, 1), refinement.is_made)
 
     def solve(self, a: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """`(dx, z~)` for `(a, c)`, `[B, k, n]` and `[B, k, m]`."""

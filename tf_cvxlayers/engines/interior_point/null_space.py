@@ -137,17 +137,19 @@ class _Divided(NamedTuple):
         )
         w, z, s, status, iterations = solver(self._reduced(x0, size, space))
         # Of certificates neither the offset nor the objective is a part.
-        recedes = (status == Status.DUAL_INFEASIBLE)[:, None]
-        separates = (status == Status.PRIMAL_INFEASIBLE)[:, None]
+        recedes = tf.expand_dims(status == Status.DUAL_INFEASIBLE, 1)
+        separates = tf.expand_dims(status == Status.PRIMAL_INFEASIBLE, 1)
         step = space.step(w)
         x = tf.where(recedes, step, x0 + step)
         Gz = self.G.transposed(z)
         gradient = total(self.P.times(x), self.q, Gz)
         y = inverse.multipliers(-tf.where(separates, Gz, gradient))
         miss = tf.reduce_max(tf.abs(offset), axis=1)
-        contradict = (miss > _CONTRADICTION * (1.0 + size))[:, None]
+        contradict = tf.expand_dims(miss > _CONTRADICTION * (1.0 + size), 1)
         # What is left of least squares is orthogonal to all columns.
-        y = tf.where(contradict, offset / tf.maximum(miss, 1e-300)[:, None], y)
+        y = tf.where(
+            contradict, offset / tf.expand_dims(tf.maximum(miss, 1e-300), 1), y
+        )
         z = tf.where(contradict, tf.zeros_like(z), z)
         return (
             x,
@@ -162,7 +164,9 @@ class _Divided(NamedTuple):
         rows, vanished = space.rows(self.G)
         slack = self.h - self.G.times(x0)
         # Where a row is zero, rounding must not decide whether 0 <= 0 holds.
-        rounding = _CONTRADICTION * (1.0 + tf.maximum(size[:, None], tf.abs(self.h)))
+        rounding = _CONTRADICTION * (
+            1.0 + tf.maximum(tf.expand_dims(size, 1), tf.abs(self.h))
+        )
         held = vanished & (slack >= -rounding) & self.is_orthant
         slack = tf.where(held, tf.maximum(slack, 0.0), slack)
         P, q = space.objective(self.P, self.P.times(x0) + self.q)

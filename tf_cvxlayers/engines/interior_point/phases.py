@@ -63,7 +63,7 @@ class _Progress(NamedTuple):
 
     def restarted(self) -> State:
         """The state from which elements that are not done go on."""
-        finished = tf.cast(self.done, tf.int32)[:, None]
+        finished = tf.expand_dims(tf.cast(self.done, tf.int32), 1)
         return self.state._replace(verdict=self.state.verdict * finished)
 
     def after(
@@ -71,7 +71,7 @@ class _Progress(NamedTuple):
     ) -> "_Progress":
         """The progress after a phase that came to this point, which is settled or not:
         bool `[B]`."""
-        settled = settled[:, None]
+        settled = tf.expand_dims(settled, 1)
         certified = _is_certified(point.status) & tf.logical_not(settled)
         certificate = _divided(state.point, certified)
         new = point.at(
@@ -145,5 +145,5 @@ def _divided(
     """`(x, z, s) / tau`, vectors `[B, size]`; and for certificates, bool `[B, 1]`,
     divided by their size, since `tau` vanishes there."""
     x, z, s = point.x[:, 0], point.z[:, 0, 1:], point.s[:, 0, 1:]
-    size = tf.where(certified, largest(x, z)[:, None], point.tau[:, :, 0])
+    size = tf.where(certified, tf.expand_dims(largest(x, z), 1), point.tau[:, :, 0])
     return x / size, z / size, s / size

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from tf_cvxlayers.arguments import whole_number
 from tf_cvxlayers.layers.problem_layer import ProblemLayer
 from tf_cvxlayers.program.cone_program import ParameterSpec
 
@@ -48,7 +49,7 @@ class DenseReLU(ProblemLayer):
         self, units: int, W: Any = "glorot_uniform", b: Any = "zeros", **kwargs: Any
     ):
         super().__init__(learned={"W": W, "b": b}, **kwargs)
-        self.units = units
+        self.units = whole_number("units", units)
 
     def _weight_specs(self, n):
         return [ParameterSpec("W", (self.units, n)), ParameterSpec("b", (self.units,))]

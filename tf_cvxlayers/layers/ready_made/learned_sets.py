@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tf_cvxlayers.arguments import whole_number
 from tf_cvxlayers.layers.problem_layer import ProblemLayer
 from tf_cvxlayers.program.cone_program import ParameterSpec
 
@@ -51,7 +52,7 @@ class PolytopeProjection(ProblemLayer):
         **kwargs: Any,
     ):
         super().__init__(learned={"G": G, "z0": z0, "s0": s0}, **kwargs)
-        self.constraints = constraints
+        self.constraints = whole_number("constraints", constraints)
 
     def _weight_specs(self, n):
         return [

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tf_cvxlayers.arguments import whole_number
+from tf_cvxlayers.errors import ArgumentError
 from tf_cvxlayers.layers.problem_layer import ProblemLayer
 from tf_cvxlayers.program.cone_program import ParameterSpec
 
@@ -32,7 +34,7 @@ class PiecewiseLinear(ProblemLayer):
         `[..., 1]`.
 
     Raises:
-        ValueError: an input of more than one variable.
+        ArgumentError: an input of more than one variable.
 
     Example:
 
@@ -54,11 +56,11 @@ class PiecewiseLinear(ProblemLayer):
         **kwargs: Any,
     ):
         super().__init__(learned={"a": a, "b": b, "w": w}, **kwargs)
-        self.pieces = pieces
+        self.pieces = whole_number("pieces", pieces)
 
     def _weight_specs(self, n):
         if n != 1:
-            raise ValueError(
+            raise ArgumentError(
                 "Expected an input of shape [..., 1], one variable. "
                 f"Received: n={n}. Put a Dense layer with one unit before this one, or "
                 "use MaxAffine."
@@ -124,7 +126,7 @@ class MaxAffine(ProblemLayer):
 
     def __init__(self, pieces: int, a: Any = "glorot_uniform", **kwargs: Any):
         super().__init__(learned={"a": a}, **kwargs)
-        self.pieces = pieces
+        self.pieces = whole_number("pieces", pieces)
 
     def _weight_specs(self, n):
         return [ParameterSpec("a", (self.pieces, n))]

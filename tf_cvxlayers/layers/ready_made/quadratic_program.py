@@ -1,11 +1,14 @@
 """OptNet's quadratic program (Amos and Kolter, "OptNet: differentiable optimization as
 a layer in neural networks", 2017)."""
 
+import inspect
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tf_cvxlayers.arguments import positive_number, true_or_false, whole_number
+from tf_cvxlayers.errors import ArgumentError, shortened
 from tf_cvxlayers.layers.problem_layer import ProblemLayer
 from tf_cvxlayers.program.cone_program import ParameterSpec
 
@@ -46,7 +49,8 @@ class QuadraticProgram(ProblemLayer):
         `[..., units]`.
 
     Raises:
-        ValueError: an `eps` that is not positive, or an input of another size.
+        ArgumentError: an `eps` that is not positive, an input of another size, or a
+            weight that the problem does not have.
 
     Example:
 
@@ -83,29 +87,30 @@ class QuadraticProgram(ProblemLayer):
         s0: Any = "ones",
         **kwargs: Any,
     ):
-        if not eps > 0:
-            raise ValueError(
-                "Expected eps to be positive, so that there is one solution. "
-                f"Received: eps={eps!r}."
-            )
+        equalities = whole_number("equalities", equalities, 0)
+        inequalities = whole_number("inequalities", inequalities, 0)
+        dense, nonneg = true_or_false("dense", dense), true_or_false("nonneg", nonneg)
+        rows = equalities + inequalities
+        used = {"W": dense, "c": dense, "L": L is not None, "A": equalities}
+        used |= {"G": inequalities, "s0": inequalities, "z0": rows}
+        given = {"W": W, "c": c, "L": L, "A": A, "G": G, "s0": s0, "z0": z0}
+        for name, how in given.items():
+            if not used[name] and how is not None:
+                _refuse_ignored(name, how)
         if z0 is None:
-            z0 = "ones" if nonneg else "zeros"
-        learned = {"W": W, "c": c} if dense else {}
-        learned |= {"L": L} if L is not None else {}
-        learned |= {"A": A} if equalities else {}
-        learned |= {"G": G, "s0": s0} if inequalities else {}
-        learned |= {"z0": z0} if equalities or inequalities else {}
+            given["z0"] = "ones" if nonneg else "zeros"
+        learned = {name: how for name, how in given.items() if used[name]}
         super().__init__(learned=learned, **kwargs)
-        self.units = units
+        self.units = whole_number("units", units)
         self.equalities = equalities
         self.inequalities = inequalities
         self.nonneg = nonneg
-        self.eps = eps
+        self.eps = positive_number("eps", eps)
         self.dense = dense
 
     def _weight_specs(self, n):
         if not self.dense and n != self.units:
-            raise ValueError(
+            raise ArgumentError(
                 f"Expected an input with {self.units} entries, the linear term of the "
                 f"objective. Received: n={n}. Put a Dense layer with {self.units} "
                 "units before this one, or construct it with dense=True."
@@ -173,3 +178,26 @@ class QuadraticProgram(ProblemLayer):
             "eps": self.eps,
             "dense": self.dense,
         }
+
+
+# What makes a weight one of the problem.
+_NEEDS = {
+    "W": "dense=True",
+    "c": "dense=True",
+    "A": "equalities",
+    "G": "inequalities",
+    "s0": "inequalities",
+    "z0": "equalities or inequalities",
+}
+
+
+def _refuse_ignored(name: str, how: Any) -> None:
+    """Raise ArgumentError for a weight that the problem does not have, unless it is the
+    one that is there by default."""
+    default = inspect.signature(QuadraticProgram.__init__).parameters[name].default
+    if isinstance(how, str) and how == default:
+        return
+    raise ArgumentError(
+        f"Expected {name} with {_NEEDS[name]} alone, since the problem has no {name} "
+        f"without. Received: {name}={shortened(how)}."
+    )

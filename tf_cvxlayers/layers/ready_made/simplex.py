@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from tf_cvxlayers.arguments import NotNumbersError, positive_number, real_array
+from tf_cvxlayers.errors import ArgumentError, shortened
 from tf_cvxlayers.layers.problem_layer import ProblemLayer
 
 
@@ -46,24 +48,27 @@ class _Capped(ProblemLayer):
 
     def __init__(self, upper_bound: Any, **kwargs: Any):
         super().__init__(**kwargs)
-        bound = np.asarray(upper_bound, np.float64)
+        try:
+            bound = real_array(upper_bound).astype(np.float64)
+        except NotNumbersError:
+            bound = np.asarray(np.nan)
         if bound.ndim > 1 or np.isnan(bound).any() or (bound < 0).any():
-            raise ValueError(
+            raise ArgumentError(
                 "Expected upper_bound to be a number or a vector of numbers, none "
-                f"negative. Received: upper_bound={upper_bound!r}."
+                f"negative. Received: upper_bound={shortened(upper_bound)}."
             )
         self.upper_bound = bound.tolist()
 
     def _bounds(self, n: int) -> np.ndarray:
         bound = np.asarray(self.upper_bound)
         if bound.ndim and bound.shape != (n,):
-            raise ValueError(
+            raise ArgumentError(
                 f"Expected upper_bound to be a number or to have {n} entries, one for "
                 f"each of the input. Received: {bound.size} entries."
             )
         bounds = np.broadcast_to(bound, n)
         if bounds.sum() < 1.0:
-            raise ValueError(
+            raise ArgumentError(
                 f"Expected upper bounds that sum to 1 or more, since the {n} entries "
                 f"sum to 1. Received: upper_bound={self.upper_bound!r}, which sum to "
                 f"{bounds.sum():.6g}."
@@ -93,7 +98,7 @@ class ConstrainedSoftmax(_Capped):
         `[..., n]`.
 
     Raises:
-        ValueError: no vector satisfies the constraints.
+        ArgumentError: no vector satisfies the constraints.
 
     Example:
 
@@ -133,7 +138,7 @@ class ConstrainedSparsemax(_Capped):
         `[..., n]`.
 
     Raises:
-        ValueError: no vector satisfies the constraints.
+        ArgumentError: no vector satisfies the constraints.
 
     Example:
 
@@ -172,7 +177,7 @@ class LimitedMultiLabel(ProblemLayer):
         `[..., n]`.
 
     Raises:
-        ValueError: `k` is not between 0 and n.
+        ArgumentError: `k` is not between 0 and n.
 
     Example:
 
@@ -186,13 +191,13 @@ class LimitedMultiLabel(ProblemLayer):
 
     def __init__(self, k: float, **kwargs: Any):
         super().__init__(**kwargs)
-        self.k = k
+        self.k = positive_number("k", k)
 
     def _problem(self, n):
         import cvxpy as cp
 
         if not 0 < self.k < n:
-            raise ValueError(
+            raise ArgumentError(
                 f"Expected k to be between 0 and the size of the input, {n}. "
                 f"Received: k={self.k!r}."
             )

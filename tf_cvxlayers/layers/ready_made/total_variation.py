@@ -1,11 +1,14 @@
 """Total-variation denoising with a learned difference operator."""
 
+import numbers
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_cvxlayers.arguments import whole_number
+from tf_cvxlayers.errors import ArgumentError
 from tf_cvxlayers.layers.problem_layer import ProblemLayer
 from tf_cvxlayers.layers.weights import StartingValue
 from tf_cvxlayers.program.cone_program import ParameterSpec
@@ -37,7 +40,7 @@ class TotalVariation(ProblemLayer):
         `[..., n]`, n the length of the signal, two at least.
 
     Raises:
-        ValueError: a signal of one entry.
+        ArgumentError: a signal of one entry.
 
     Example:
 
@@ -55,17 +58,17 @@ class TotalVariation(ProblemLayer):
     ):
         if D is None:
             D = FirstDifferences()
-        if isinstance(weight, int | float):
+        if isinstance(weight, numbers.Real):
             weight = StartingValue([weight])
         super().__init__(learned={"D": D, "weight": weight}, **kwargs)
-        self.rows = rows
+        self.rows = None if rows is None else whole_number("rows", rows)
 
     def _rows(self, n: int) -> int:
         return n - 1 if self.rows is None else self.rows
 
     def _weight_specs(self, n):
         if n < 2:
-            raise ValueError(
+            raise ArgumentError(
                 f"Expected signals with two entries at least. Received: n={n}."
             )
         return [

@@ -45,7 +45,7 @@ class Exponential(SmoothCone):
         r = tf.where(far, r, tf.ones_like(r))
         tiny = evenly(tf.exp, -r)
         ray = tf.stack([r * tiny, tiny, tf.ones_like(r)], axis=1)
-        return tf.where(far[:, None], s[:, 2:] * ray, usual)
+        return tf.where(tf.expand_dims(far, 1), s[:, 2:] * ray, usual)
 
     def from_dual(self) -> np.ndarray:
         # (u, v, w) is in the dual cone when -u exp(v / u) <= e w and u < 0.

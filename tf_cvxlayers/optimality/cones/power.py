@@ -60,6 +60,6 @@ class Power(SmoothCone):
 
     def contains(self, s: tf.Tensor) -> tf.Tensor:
         little = ROUNDING * tf.reduce_max(tf.abs(s), axis=1)
-        signs = tf.reduce_all(s[:, :2] >= -little[:, None], axis=1)
+        signs = tf.reduce_all(s[:, :2] >= -tf.expand_dims(little, 1), axis=1)
         positive = tf.concat([tf.nn.relu(s[:, :2]), s[:, 2:]], axis=1)
         return signs & (self._product(positive) + little >= tf.abs(s[:, 2]))

@@ -155,7 +155,7 @@ def are_inside(dims: ConeDims, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor | None:
     for run in dims.runs:
         inside = geometry_of(run).are_inside(*one_by_one(run, y, s))
         if inside is not None:
-            parts.append(next_to_another(run, inside[:, None]))
+            parts.append(next_to_another(run, tf.expand_dims(inside, 1)))
     return tf.reduce_all(side_by_side(parts, y), axis=1) if parts else None
 
 
@@ -237,7 +237,7 @@ class Spectrum(NamedTuple):
             if turn.basis is not None:
                 eye = tf.eye(run.rows, batch_shape=[1], dtype=tf.float64)
                 turned = turn.of(tf.tile(eye, [1, run.number, 1]), True)
-                full = turn.of(values[:, :, None] * turned, False)
+                full = turn.of(tf.expand_dims(values, 2) * turned, False)
                 values = tf.reshape(full, [-1, run.size * run.rows])
             parts.append(values)
         return tf.concat(parts, axis=1) if parts else self.values

@@ -34,7 +34,7 @@ class Semidefinite(ConeGeometry):
         return [k for k in range(rows.size) if rows[k] == columns[k]]
 
     def pair(self, y: tf.Tensor, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        w, Q = eigenvalues(unpacked((y - s)[:, :, None], self.order))
+        w, Q = eigenvalues(unpacked(tf.expand_dims(y - s, 2), self.order))
 
         def with_eigenvalues(values):
             matrix = tf.matmul(Q * values[..., None, :], Q, transpose_b=True)
@@ -44,9 +44,9 @@ class Semidefinite(ConeGeometry):
 
     def spectrum(self, y: tf.Tensor, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         order = self.order
-        w, Q = eigenvalues(unpacked((y - s)[:, :, None], order)[:, 0])
+        w, Q = eigenvalues(unpacked(tf.expand_dims(y - s, 2), order)[:, 0])
         positive, negative = tf.nn.relu(w), tf.nn.relu(-w)
-        up, down = positive[:, :, None], negative[:, None, :]
+        up, down = tf.expand_dims(positive, 2), tf.expand_dims(negative, 1)
         both = up + down
         mixed = up / tf.where(both > 0, both, tf.ones_like(both))
         values = tf.maximum(mixed, tf.linalg.matrix_transpose(mixed))
@@ -55,10 +55,10 @@ class Semidefinite(ConeGeometry):
         return tf.gather(flat, rows * order + columns, axis=1), Q
 
     def sides(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
-        return eigenvalues(unpacked((y - s)[:, :, None], self.order)[:, 0])[0]
+        return eigenvalues(unpacked(tf.expand_dims(y - s, 2), self.order)[:, 0])[0]
 
     def turned(self, basis: tf.Tensor, part: tf.Tensor, transpose: bool) -> tf.Tensor:
         matrices = unpacked(part, self.order)
-        Q = basis[:, :, None]
+        Q = tf.expand_dims(basis, 2)
         left = tf.matmul(Q, matrices, transpose_a=transpose)
         return packed(tf.matmul(left, Q, transpose_b=not transpose), self.order)

@@ -86,7 +86,9 @@ class SecondOrder(ConeGeometry):
             take(w, np.r_[1, 1 : self.size])
             * np.r_[half, -half, np.ones(self.size - 2)]
         )
-        basis = _rotated(np.eye(self.size)) - w[:, :, None] * wB[:, None]
+        basis = _rotated(np.eye(self.size)) - tf.expand_dims(w, 2) * tf.expand_dims(
+            wB, 1
+        )
         return tf.concat(values, axis=1), basis
 
     def sides(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
@@ -100,7 +102,7 @@ class SecondOrder(ConeGeometry):
     def turned(self, basis: tf.Tensor, part: tf.Tensor, transpose: bool) -> tf.Tensor:
         if self.size <= _SMALL:
             return tf.matmul(basis, part, transpose_a=transpose)
-        w = basis[..., None]
+        w = tf.expand_dims(basis, -1)
 
         def reflected(part):
             return part - w * tf.reduce_sum(w * part, axis=-2, keepdims=True)

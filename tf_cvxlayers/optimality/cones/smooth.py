@@ -76,12 +76,12 @@ class SmoothCone(ConeGeometry):
         `grad g(s)`: a retraction."""
         on_surface = self.on_surface(y, s)
         gradient, _ = self.surface(on_surface)
-        normal = _multiplier(gradient, y)[:, None] * gradient
-        finite = (_is_finite(on_surface) & _is_finite(normal))[:, None]
+        normal = tf.expand_dims(_multiplier(gradient, y), 1) * gradient
+        finite = tf.expand_dims(_is_finite(on_surface) & _is_finite(normal), 1)
         active = self.on_face(y, s)
         on_surface = tf.where(finite, on_surface, (1.0 - active) * s)
         normal = tf.where(finite, normal, active * y)
-        no_y, no_s = (flag[:, None] for flag in _vanishing(y, s))
+        no_y, no_s = (tf.expand_dims(flag, 1) for flag in _vanishing(y, s))
         return (
             tf.where(no_y, tf.zeros_like(y), tf.where(no_s, y, normal)),
             tf.where(no_s, tf.zeros_like(s), tf.where(no_y, s, on_surface)),
@@ -104,8 +104,12 @@ class SmoothCone(ConeGeometry):
         to_dual = tf.linalg.matvec(T, to_dual, transpose_a=True)
         from_K = tf.where(no_y, -_depth(gradient, s), tf.norm(y, axis=1))
         from_dual = tf.where(no_s, -_depth(to_dual, y), tf.norm(s, axis=1))
-        faces = tf.where(on_face[:, None], self.on_sides(y - s), from_K[:, None])
-        return tf.concat([from_K[:, None], from_dual[:, None], faces], axis=1)
+        faces = tf.where(
+            tf.expand_dims(on_face, 1), self.on_sides(y - s), tf.expand_dims(from_K, 1)
+        )
+        return tf.concat(
+            [tf.expand_dims(from_K, 1), tf.expand_dims(from_dual, 1), faces], axis=1
+        )
 
     def are_inside(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
         T = tf.constant(self.from_dual(), y.dtype)
@@ -129,7 +133,7 @@ class SmoothCone(ConeGeometry):
         W = tf.linalg.inv(eye + H)
         Wc = tf.linalg.matvec(W, gradient)
         cWc = tf.reduce_sum(gradient * Wc, axis=1)
-        D = eye - W + Wc[:, :, None] * Wc[:, None, :] / cWc[:, None, None]
+        D = eye - W + tf.expand_dims(Wc, 2) * tf.expand_dims(Wc, 1) / cWc[:, None, None]
         D = tf.where(finite[:, None, None], D, tf.linalg.diag(self.on_face(y, s)))
         no_y, no_s = _vanishing(y, s)
         D = tf.where(no_y[:, None, None], tf.zeros_like(D), D)

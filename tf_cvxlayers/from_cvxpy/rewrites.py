@@ -1,0 +1,297 @@
+"""How to say the same under the rules of disciplined parametrized programming (DPP).
+
+A product of two expressions that both hold parameters is what is mostly in the way. For
+each expression that is, there are a few things to say instead; each is put in its place
+in a copy of the problem, and the first that CVXPY then finds to be DPP is recommended.
+"""
+
+import itertools
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import cvxpy as cp
+from cvxpy.atoms.affine.binary_operators import (
+    DivExpression,
+    MulExpression,
+    multiply,
+)
+from cvxpy.atoms.affine.conv import conv, convolve
+from cvxpy.atoms.affine.kron import kron
+from cvxpy.atoms.affine.promote import Promote
+
+# How many expressions of a problem are rewritten, and how many problems are looked at.
+_DEPTH, _MOST = 4, 200
+# How many entries the terms of a sum that is written out may have.
+_LONGEST = 50
+
+Holds = Callable[[Any], bool]
+
+
+class Rewrite(NamedTuple):
+    """What is put in the place of expressions of a problem.
+
+    Attributes:
+        words: how a user does it.
+        places: pairs of an expression and what replaces it, or a function for that.
+        constraints: what holds besides.
+    """
+
+    words: str
+    places: list[tuple[Any, Any]]
+    constraints: list[Any]
+
+
+def culprit(nodes: Any, holds: Holds) -> Any:
+    """The smallest expression for which `holds` is false while it is true below; None
+    where it is true for all."""
+    for node in nodes:
+        if not holds(node):
+            deeper = culprit(getattr(node, "args", []), holds)
+            return node if deeper is None else deeper
+    return None
+
+
+def rewrites_of(problem: cp.Problem) -> list[str]:
+    """What makes a convex problem DPP, in words, one sentence for each expression that
+    is in the way; nothing where nothing was found that does."""
+    return rewritten(problem)[0]
+
+
+def rewritten(problem: cp.Problem) -> tuple[list[str], cp.Problem]:
+    """The words of `rewrites_of`, and the problem that follows them."""
+    looks = itertools.count()
+    for depth in range(1, _DEPTH + 1):
+        if found := _mended(problem, depth, looks):
+            return found
+    return [], problem
+
+
+def _mended(
+    problem: cp.Problem, depth: int, looks: Iterator[int]
+) -> tuple[list[str], cp.Problem] | None:
+    """The words of so many rewrites after which the problem is DPP, and the problem;
+    None if there are none."""
+    if problem.is_dpp(quad_form_dpp="qp"):
+        return [], problem
+    node = culprit([problem.objective, *problem.constraints], is_dpp)
+    if node is None or not depth or next(looks) > _MOST:
+        return None
+    leaves = [*problem.variables(), *problem.parameters()]
+    for rewrite in _candidates(node, {leaf.name() for leaf in leaves}):
+        new = _applied(problem, rewrite)
+        if new is None:
+            continue
+        if found := _mended(new, depth - 1, looks):
+            return [rewrite.words, *found[0]], found[1]
+    return None
+
+
+def is_dpp(node: Any) -> bool:
+    """Whether an expression, objective or constraint is convex under DPP."""
+    return node.is_dcp(dpp=True)
+
+
+def _applied(problem: cp.Problem, rewrite: Rewrite) -> cp.Problem | None:
+    """The problem with a rewrite; None where CVXPY refuses it, or it is not convex."""
+    places = {id(old): new for old, new in rewrite.places}
+    try:
+        objective = _with(problem.objective, places)
+        constraints = [_with(constraint, places) for constraint in problem.constraints]
+        new = cp.Problem(objective, [*constraints, *rewrite.constraints])
+        return new if new.is_dcp() else None
+    except Exception:  # atoms check their arguments in many ways
+        return None
+
+
+def _with(node: Any, places: dict[int, Any]) -> Any:
+    if id(node) in places:
+        new = places[id(node)]
+        return new() if callable(new) else new
+    args = [_with(arg, places) for arg in node.args]
+    same = all(new is old for new, old in zip(args, node.args, strict=True))
+    return node if same else node.copy(args)
+
+
+def _candidates(node: Any, taken: set[str]) -> Iterator[Rewrite]:
+    """What may be said instead of an expression, the best first; with names that are
+    not taken."""
+    yield from _written_out(node, taken)
+    args = [_without_shape(arg) for arg in node.args if arg.parameters()]
+    for arg in args:
+        yield from _with_variables(list(_products_within(arg)), taken)
+        yield from _with_variables(list(_affine_within(arg)), taken)
+    for arg in [node, *args]:
+        if not arg.variables() and not isinstance(arg, cp.Parameter):
+            yield _fed(arg, taken)
+    for arg in args:
+        for parameter in arg.parameters():
+            yield _copied(node, parameter, taken)
+
+
+def _written_out(node: Any, taken: set[str]) -> Iterator[Rewrite]:
+    """Special forms of atoms whose own form CVXPY refuses with parameters."""
+    if isinstance(node, cp.QuadForm) and not node.args[1].variables():
+        x, P = node.args
+        R = cp.Parameter(P.shape, name=_fresh("R", taken))
+        words = (
+            f"Feed a square root {R} of {P} ({R}.T @ {R} equal to it, such as the "
+            f"transposed Cholesky factor) as a parameter, {R} = {_made(R)}, and write "
+            f"cp.sum_squares({R} @ {_bracketed(x)}) for {shown(node)}"
+        )
+        if not x.parameters():
+            yield Rewrite(f"{words}.", [(node, cp.sum_squares(R @ x))], [])
+        for apart in _with_variables([x] if x.parameters() else [], taken):
+            ((_, u),) = apart.places
+            square = cp.sum_squares(R @ u)
+            yield Rewrite(
+                f"{words}. {apart.words}", [(node, square)], apart.constraints
+            )
+    elif isinstance(node, DivExpression) and not node.args[1].variables():
+        x, p = node.args[0], _without_shape(node.args[1])
+        r = _parameter_like(1.0 / p, _fresh("r", taken))
+        words = (
+            f"Feed 1 / {_bracketed(p)} as a parameter of its own, {r} = {_made(r)}, "
+            f"and write cp.multiply({r}, {shown(x)}) for {shown(node)}."
+        )
+        yield Rewrite(words, [(node, cp.multiply(r, x))], [])
+    elif isinstance(node, kron):
+        left, right = (cp.reshape(arg, _matrix(arg), order="F") for arg in node.args)
+        if left.size * right.size <= _LONGEST**2:
+            rows, columns = map(range, left.shape)
+            blocks = [[left[i, j] * right for j in columns] for i in rows]
+            a, b = map(shown, node.args)
+            words = (
+                f"Write {shown(node)} out, as cp.bmat([[{_bracketed(a)}[i, j] * "
+                f"{_bracketed(b)} for j in range({left.shape[1]})] for i in "
+                f"range({left.shape[0]})])."
+            )
+            yield Rewrite(words, [(node, cp.bmat(blocks))], [])
+    elif isinstance(node, conv | convolve):
+        kernel, x = (cp.vec(arg, order="F") for arg in node.args)
+        T = cp.Parameter((node.size, x.size), name=_fresh("T", taken))
+        new = cp.reshape(T @ x, node.shape, order="F")
+        words = (
+            f"Feed the matrix of the convolution as a parameter, {T} = {_made(T)}, "
+            f"with {shown(node.args[0])} moved down by j in column j "
+            f"(scipy.linalg.convolution_matrix), and write {T} @ "
+            f"{_bracketed(node.args[1])} for {shown(node)}."
+        )
+        if not kernel.variables():
+            yield Rewrite(words, [(node, new)], [])
+
+
+def _products_within(node: Any) -> Iterator[Any]:
+    """The largest affine expressions in this one that multiply a parameter by
+    variables."""
+    mixed = bool(node.parameters() and node.variables())
+    products = MulExpression | multiply
+    if mixed and isinstance(node, products) and node.is_affine() and is_dpp(node):
+        yield node
+    elif mixed:
+        for arg in node.args:
+            yield from _products_within(arg)
+
+
+def _affine_within(node: Any) -> Iterator[Any]:
+    """The largest affine expressions in this one that hold parameters and variables."""
+    if node.parameters() and node.variables():
+        if node.is_affine() and is_dpp(node):
+            yield node
+        else:
+            for arg in node.args:
+                yield from _affine_within(arg)
+
+
+def _with_variables(expressions: list[Any], taken: set[str]) -> Iterator[Rewrite]:
+    """A variable in the place of each of some affine expressions."""
+    if not expressions:
+        return
+    taken = set(taken)
+    new = []
+    for node in expressions:
+        new.append(cp.Variable(node.shape, name=_fresh("u", taken)))
+        taken.add(new[-1].name())
+    words = [
+        f"Give {shown(node)} a variable, {u.name()} = cp.Variable({_shape(u)}), with "
+        f"the constraint {u.name()} == {shown(node)}, and write {u.name()} in its "
+        "place."
+        for u, node in zip(new, expressions, strict=True)
+    ]
+    equal = [u == node for u, node in zip(new, expressions, strict=True)]
+    yield Rewrite(" ".join(words), list(zip(expressions, new, strict=True)), equal)
+
+
+def _fed(node: Any, taken: set[str]) -> Rewrite:
+    """A parameter in the place of an expression of parameters alone."""
+    r = _parameter_like(node, _fresh("r", taken))
+    words = (
+        f"Compute {shown(node)} with TensorFlow, feed it as a parameter of its own, "
+        f"{r} = {_made(r)}, and write {r} in its place."
+    )
+    return Rewrite(words, [(node, r)], [])
+
+
+def _copied(node: Any, parameter: Any, taken: set[str]) -> Rewrite:
+    """A variable in the place of a parameter within an expression."""
+    V = cp.Variable(parameter.shape, name=_fresh("V", taken))
+    name = parameter.name()
+    words = (
+        f"Copy {name} into a variable, {V} = cp.Variable({_shape(V)}), with the "
+        f"constraint {V} == {name}, and write {V} for {name} in {shown(node)}."
+    )
+
+    def copied():
+        return _with(node, {id(parameter): V})
+
+    return Rewrite(words, [(node, copied)], [parameter == V])
+
+
+def _parameter_like(node: Any, name: str) -> cp.Parameter:
+    """A parameter with the shape and the sign of an expression."""
+    signs = {"nonneg": node.is_nonneg(), "nonpos": node.is_nonpos()}
+    kinds = signs
+    if node.ndim == 2 and node.size > 1:
+        kinds = {"PSD": node.is_psd(), "symmetric": node.is_symmetric()} | signs
+    kind = next(({kind: True} for kind, holds in kinds.items() if holds), {})
+    return cp.Parameter(node.shape, name=name, **kind)
+
+
+def _made(parameter: cp.Parameter) -> str:
+    kinds = [f"{kind}=True" for kind, is_so in parameter.attributes.items() if is_so]
+    return f"cp.Parameter({', '.join([_shape(parameter)][: parameter.ndim] + kinds)})"
+
+
+def _shape(leaf: Any) -> str:
+    return str(leaf.shape[0]) if len(leaf.shape) == 1 else str(leaf.shape or "")
+
+
+def _matrix(arg: Any) -> tuple[int, int]:
+    return (*arg.shape, *(1,) * (2 - len(arg.shape)))
+
+
+def _fresh(letter: str, taken: set[str]) -> str:
+    """A name that is not taken."""
+    names = itertools.chain([letter], (f"{letter}{k}" for k in itertools.count(2)))
+    return next(name for name in names if name not in taken)
+
+
+def _without_shape(node: Any) -> Any:
+    """The scalar that has been given the shape of what it multiplies, or the node."""
+    return node.args[0] if isinstance(node, Promote) else node
+
+
+_PROMOTED = re.compile(r"Promote\(((?:[^()]|\([^()]*\))*), \([\d, ]*\)\)")
+
+
+def shown(node: Any, most: int = 80) -> str:
+    """An expression as a user wrote it, as far as CVXPY tells, in so many letters."""
+    text = " ".join(str(node).split()).replace(" + -", " - ")
+    while (plain := _PROMOTED.sub(r"\1", text)) != text:
+        text = plain
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def _bracketed(node: Any) -> str:
+    text = shown(node)
+    return text if text.isidentifier() else f"({text})"
