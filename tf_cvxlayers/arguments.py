@@ -27,8 +27,9 @@ def number_between(name: str, value: Any, least: float, most: float) -> float:
     """A number above `least` and below `most`, as it is if it is one of Python's."""
     real = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not real or not least < value < most:
-        below = "" if math.isinf(most) else f" and below {most:g}"
-        raise _refused(name, f"a finite number above {least:g}{below}", value)
+        finite = " finite" if math.isinf(most) else ""
+        below = "" if finite else f" and below {most:g}"
+        raise _refused(name, f"a{finite} number above {least:g}{below}", value)
     return value if isinstance(value, int | float) else float(value)
 
 

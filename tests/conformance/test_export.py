@@ -188,6 +188,46 @@ def test_inputs_have_names_that_do_not_count_processes(tmp_path, uncompared):
 
 
 @pytest.mark.slow
+def test_inputs_with_names_that_tensorflow_does_not_tell_apart(tmp_path):
+    names = ["A", "a", "\N{GREEK SMALL LETTER ALPHA}", "x.1", "x_1", "my x"]
+    inputs = [keras.Input((4,), name=name) for name in names]
+    outputs = {"y": box(name="solver")(keras.layers.add(inputs)), "Y": inputs[1]}
+    report = tf_cvxlayers.export(keras.Model(inputs, outputs), tmp_path / "model")
+    assert report.compared
+    serve = tf.saved_model.load(tmp_path / "model").signatures["serving_default"]
+    given = {"A", "a_2", "alpha", "x_1_2", "x_1", "my_x"}
+    assert set(serve.structured_input_signature[1]) == given
+    found = serve(**dict.fromkeys(given, tf.constant(X * 0.01)))
+    assert set(found) == {"y", "Y"}
+
+
+@pytest.mark.slow
+def test_parameters_with_names_that_tensorflow_does_not_tell_apart(
+    tmp_path, uncompared
+):
+    A, a = cp.Parameter(2, name="A"), cp.Parameter(2, name="a")
+    w, W = cp.Parameter(2, name="w/1"), cp.Parameter(2, name="W/1")
+    y, Y = cp.Variable(2, name="y"), cp.Variable(2, name="Y")
+    objective = cp.sum_squares(y - A - 2 * W) + cp.sum_squares(Y - a - w)
+    layer = CvxpyLayer(
+        cp.Problem(cp.Minimize(objective)),
+        [A, a, w],
+        [y, Y],
+        learned={W: np.ones(2)},
+        dtype="float64",
+    )
+    tf_cvxlayers.export(layer, tmp_path / "layer")
+    serve = tf.saved_model.load(tmp_path / "layer").signatures["serving_default"]
+    given = {
+        name: tf.constant([[k, -k]], tf.float64)
+        for k, name in enumerate(("A", "a_2", "w_1"), 1)
+    }
+    found = serve(**given)
+    np.testing.assert_allclose(found["output_0"], [[3.0, 1.0]])
+    np.testing.assert_allclose(found["output_1"], [[5.0, -5.0]])
+
+
+@pytest.mark.slow
 def test_each_solve_has_a_status_of_its_own(tmp_path, uncompared):
     x = keras.Input((4,))
     layer = box()
