@@ -36,7 +36,8 @@ program.cone_program
 program.soundness
 program.serialization
 
-from_cvxpy from_cvxpy.rewrites from_cvxpy.returned
+from_cvxpy from_cvxpy.expressions from_cvxpy.returned
+from_cvxpy.rewrites from_cvxpy.quadratic_forms
 from_cvxpy.diagnosis
 from_cvxpy.canonicalize
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.atoms.catalogue import AFFINE, CONCAVE, GEOMETRIC, REFUSED, Row
 
-PLACES = ("added", "times", "bound", "factor")
+PLACES = ("added", "times", "bound", "factor", "second")
 
 
 class Stated(NamedTuple):
@@ -26,22 +26,25 @@ class Stated(NamedTuple):
     gp: bool
 
 
-def stated(row: Row, place: str) -> Stated:
+def stated(row: Row, place: str) -> Stated | None:
     """The problem for an atom `f` of `x`, with a parameter `p`.
 
     * *added*: `f(x + p)`,
     * *times*: `f(p x)`, with a matrix, or entries, of parameters,
     * *bound*: `f(x) <= p`, or `>=` where it is concave,
-    * *factor*: `p f(x)`, with `p` positive.
+    * *factor*: `p f(x)`, with `p` positive,
+    * *second*: `f(x, p)`; None where it has no such argument.
 
     The atom is minimized beside the distance of `x` from a point, so that there is one
     solution; an affine one is brought near to numbers.
     """
+    if place == "second" and row.second is None:
+        return None
     if row.curvature == GEOMETRIC:
         return _geometric(row, place)
     rng = np.random.default_rng(0)
     is_matrix = bool(row.matrix)
-    options = {row.matrix: True} if is_matrix else {}
+    options = {row.matrix: True} if is_matrix else {"nonneg": row.positive}
     x = cp.Variable(row.shape, name="x", **options)
     centre = rng.normal(size=row.shape)
     if row.positive:
@@ -51,7 +54,8 @@ def stated(row: Row, place: str) -> Stated:
         centre[0, 1] = centre[1, 0] = 0.4
     start = cp.sum_squares(x - centre)
     p, e = _placed(row, place, x, rng)
-    expression, constraints = _with_constraints(row.of(e))
+    made = row.second(e, p) if place == "second" else row.of(e)
+    expression, constraints = _with_constraints(made)
     f = _scalar(row, expression)
     sign = -1.0 if row.curvature == CONCAVE else 1.0
     if place == "bound":
@@ -69,7 +73,7 @@ def stated(row: Row, place: str) -> Stated:
 def _placed(row: Row, place: str, x: Any, rng: Any) -> tuple[cp.Parameter, Any]:
     """The parameter with its value, and what the atom is of."""
     if place == "added":
-        options = {"symmetric": True} if row.matrix else {}
+        options = {"symmetric": True} if row.matrix else {"nonneg": row.positive}
         p = cp.Parameter(row.shape, name="p", **options)
         shift = 0.1 + 0.1 * rng.random(row.shape)
         p.value = shift + shift.T if row.matrix else shift
@@ -82,6 +86,8 @@ def _placed(row: Row, place: str, x: Any, rng: Any) -> tuple[cp.Parameter, Any]:
         p = cp.Parameter((row.shape[0],) * 2, name="p", nonneg=True)
         p.value = np.eye(row.shape[0]) + 0.1 * rng.random(p.shape)
         return p, p @ x
+    if place == "second":
+        return cp.Parameter(name="p", **row.options), x
     options = {"pos": True} if place == "factor" else {}
     return cp.Parameter(name="p", value=0.7, **options), x
 
@@ -104,8 +110,11 @@ def _geometric(row: Row, place: str) -> Stated:
     centre = np.array([1.2, 0.8, 1.5])
     near = cp.sum(cp.multiply(1.0 / centre, x) + cp.multiply(centre, x**-1))
     p = cp.Parameter(name="p", pos=True, value=1.1)
-    e = {"times": lambda: p * x}.get(place, lambda: x)()
-    f = row.of(e)
+    if place == "second":
+        p = cp.Parameter(name="p", **row.options)
+        f = row.second(x, p)
+    else:
+        f = row.of(p * x if place == "times" else x)
     f = f if f.is_scalar() else cp.sum(f)
     if place == "bound":
         p.value = 0.95 * float(row.of(cp.Constant(centre)).value.sum())

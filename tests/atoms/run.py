@@ -17,18 +17,26 @@ _HEAD = """# CVXPY's atoms in a layer
 
 Every atom that `cvxpy` exports, with a parameter `p` in every place where DPP allows
 one: added to the argument, `f(x + p)`; in a product with it, `f(P x)` (a symmetric
-argument: `f(p X)`); as a bound, `f(x) <= p` (`>=` where it is concave); and as a
-positive factor, `p f(x)`. Each is tried as a fed, a learned and a fixed parameter.
-*Right*: the layer's value is that of CVXPY with Clarabel, and its gradient that of
-differences. Written by `python -m tests.atoms.run`.
+argument: `f(p X)`); as a bound, `f(x) <= p` (`>=` where it is concave); as a positive
+factor, `p f(x)`; and as another argument, `f(x, p)`, of those atoms that have one.
+Each is tried as a fed, a learned and a fixed parameter. *Right*: the layer's value is
+that of CVXPY with Clarabel, and its gradient that of differences. *Refused*: by CVXPY's
+rules, with a `ProblemError` that says what to write instead. Written by
+`python -m tests.atoms.run`.
 
-| atom | curvature | added | product | bound | factor |
-|---|---|---|---|---|---|
+| atom | curvature | added | product | bound | factor | argument |
+|---|---|---|---|---|---|---|
 """
 
 
 def cell(row: Row, place: str) -> str:
     """What came of an atom in a place, in all roles."""
+    if place == "second" and row.second is None:
+        return "none"
+    try:
+        stated(row, place)
+    except (AttributeError, ValueError, TypeError) as error:
+        return f"CVXPY does not take it: {error}"
     found = {role: verdict(stated(row, place), role) for role in ROLES}
     words = set(found.values())
     if len(words) == 1:

@@ -219,6 +219,14 @@ def test_a_functional_model_names_what_it_does_not_take(box):
     inputs = keras.Input((3,))
     with pytest.raises(ParameterError, match=r"'u'.*Reshape\(\(\)\)"):
         box(inputs, keras.layers.Dense(1)(inputs))
-    for symbol in (keras.Input((3,), sparse=True), keras.Input((3,), dtype="string")):
-        with pytest.raises(ParameterError, match=r"'p'.*real numbers"):
-            box(symbol, U)
+    with pytest.raises(ParameterError, match=r"'p'.*real numbers.*dtype string"):
+        box(keras.Input((3,), dtype="string"), U)
+    model = keras.Model(sparse := keras.Input((3,), sparse=True), box(sparse, U))
+    with pytest.raises(ParameterError, match=r"'p'.*SparseTensor"):
+        model(tf.sparse.from_dense(P[None]))
+
+
+def test_a_symbol_that_keras_calls_sparse_is_taken(box):
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, box(2.0 * inputs, U))
+    np.testing.assert_allclose(model(P[None]), [[0.4, -1.0, 1.0]], atol=1e-6)

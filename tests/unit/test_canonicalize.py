@@ -179,3 +179,26 @@ def test_what_a_matrix_takes_is_not_its_square(objective):
     finally:
         tracemalloc.stop()
     assert most < 30e6, most
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_form_of_a_difference_with_a_parameter_is_a_sum_of_squares(sign):
+    """CVXPY says of `quad_form(x - p, Q)` that it is DPP, but not beside a quadratic
+    objective."""
+    Q = np.array([[2.0, 0.3, 0.1], [0.3, 1.5, -0.2], [0.1, -0.2, 1.0]])
+    p, x = cp.Parameter(3, name="p"), cp.Variable(3, name="x")
+    form = 2.0 * cp.quad_form(x - p, sign * Q) + 1.0
+    constraints = [cp.sum(x) == 1]
+    objective = cp.Minimize(form) if sign > 0 else cp.Maximize(form)
+    problem = cp.Problem(objective, constraints)
+    layer = CvxpyLayer(
+        problem, p, [x, constraints[0].dual_variables[0]], dtype="float64"
+    )
+    value = np.array([0.3, -2.0, 1.0])
+    found, dual = layer(value)
+    # Q (x - p) = 1 (1 - 1'p) / (1' Q^-1 1)
+    rest = (1.0 - value.sum()) / np.linalg.inv(Q).sum()
+    expected = value + rest * np.linalg.inv(Q).sum(1)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+    np.testing.assert_allclose(dual, -4.0 * rest, atol=1e-11)
+    assert layer.check_gradients(value).max_relative_error < 1e-7

@@ -145,7 +145,11 @@ def test_a_parameter_in_a_quadratic_form_moves_into_a_variable():
     of = Leaves()
     form = cp.quad_form(of.x - of.v, of.S)
     words, new = rewritten(cp.Problem(cp.Minimize(form), [cp.sum(of.x) == 1]))
-    assert re.search(r"sum_squares\(R @ \(x - v\)\).*u == x - v", " ".join(words))
+    assert len(words) == 1
+    assert "u == x - v" in words[0]
+    assert new.is_dpp(quad_form_dpp="qp")
+    words, new = rewritten(cp.Problem(cp.Minimize(cp.sum(of.x)), [form <= 1]))
+    assert re.search(r"u == x - v.*sum_squares\(R @ u\)", " ".join(words))
     assert new.is_dpp()
 
 

@@ -19,6 +19,7 @@ from cvxpy.reductions.solvers.defines import SOLVER_MAP_CONIC
 
 from tf_cvxlayers.errors import ProblemError
 from tf_cvxlayers.from_cvxpy.diagnosis import check_problem
+from tf_cvxlayers.from_cvxpy.quadratic_forms import with_squares
 from tf_cvxlayers.from_cvxpy.returned import variable_spec
 from tf_cvxlayers.linalg.patterns import LinearMap, Pattern
 from tf_cvxlayers.program.cone_program import (
@@ -63,6 +64,7 @@ def canonicalize(
         ProblemError: the problem is not convex, not DPP, has integer or complex
             variables, or a variable is not its own.
     """
+    problem = with_squares(problem)
     check_problem(problem, gp)
     try:
         with warnings.catch_warnings():

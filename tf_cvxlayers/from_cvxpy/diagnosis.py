@@ -1,13 +1,13 @@
 """Why a CVXPY problem cannot become a layer: the sub-expression, and a rewrite."""
 
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import cvxpy as cp
 from cvxpy.atoms.affine.index import index, special_index
 
 from tf_cvxlayers.errors import ProblemError
-from tf_cvxlayers.from_cvxpy.rewrites import culprit, is_dpp, rewrites_of, shown
+from tf_cvxlayers.from_cvxpy.expressions import culprit, nodes_of, shown
+from tf_cvxlayers.from_cvxpy.rewrites import is_dpp, rewrites_of
 
 
 def check_problem(problem: cp.Problem, gp: bool) -> None:
@@ -43,7 +43,7 @@ def check_problem(problem: cp.Problem, gp: bool) -> None:
                 "Expected convex constraints. Received: the finite set "
                 f"{constraint}; relax it to an interval."
             )
-    for node in _nodes([problem.objective, *problem.constraints]):
+    for node in nodes_of([problem.objective, *problem.constraints]):
         if isinstance(node, cp.perspective) and node.f.parameters():
             names = [parameter.name() for parameter in node.f.parameters()]
             raise ProblemError(
@@ -55,13 +55,6 @@ def check_problem(problem: cp.Problem, gp: bool) -> None:
         _check_rules(problem, "log-log convex (DGP)", "dgp", None)
     else:
         _check_rules(problem, "convex (DCP)", "dcp", "qp")
-
-
-def _nodes(nodes: Iterable[Any]) -> Iterator[Any]:
-    """The expressions in these, each of them before those in it."""
-    for node in nodes:
-        yield node
-        yield from _nodes(getattr(node, "args", []))
 
 
 def check_parameters(

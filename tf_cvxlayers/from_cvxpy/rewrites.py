@@ -6,8 +6,7 @@ in a copy of the problem, and the first that CVXPY then finds to be DPP is recom
 """
 
 import itertools
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import cvxpy as cp
@@ -18,14 +17,18 @@ from cvxpy.atoms.affine.binary_operators import (
 )
 from cvxpy.atoms.affine.conv import conv, convolve
 from cvxpy.atoms.affine.kron import kron
-from cvxpy.atoms.affine.promote import Promote
+
+from tf_cvxlayers.from_cvxpy.expressions import (
+    culprit,
+    replaced,
+    shown,
+    without_shape,
+)
 
 # How many expressions of a problem are rewritten, and how many problems are looked at.
 _DEPTH, _MOST = 4, 200
 # How many entries the terms of a sum that is written out may have.
 _LONGEST = 50
-
-Holds = Callable[[Any], bool]
 
 
 class Rewrite(NamedTuple):
@@ -40,16 +43,6 @@ class Rewrite(NamedTuple):
     words: str
     places: list[tuple[Any, Any]]
     constraints: list[Any]
-
-
-def culprit(nodes: Any, holds: Holds) -> Any:
-    """The smallest expression for which `holds` is false while it is true below; None
-    where it is true for all."""
-    for node in nodes:
-        if not holds(node):
-            deeper = culprit(getattr(node, "args", []), holds)
-            return node if deeper is None else deeper
-    return None
 
 
 def rewrites_of(problem: cp.Problem) -> list[str]:
@@ -96,28 +89,21 @@ def _applied(problem: cp.Problem, rewrite: Rewrite) -> cp.Problem | None:
     """The problem with a rewrite; None where CVXPY refuses it, or it is not convex."""
     places = {id(old): new for old, new in rewrite.places}
     try:
-        objective = _with(problem.objective, places)
-        constraints = [_with(constraint, places) for constraint in problem.constraints]
+        objective = replaced(problem.objective, places)
+        constraints = [
+            replaced(constraint, places) for constraint in problem.constraints
+        ]
         new = cp.Problem(objective, [*constraints, *rewrite.constraints])
         return new if new.is_dcp() else None
     except Exception:  # atoms check their arguments in many ways
         return None
 
 
-def _with(node: Any, places: dict[int, Any]) -> Any:
-    if id(node) in places:
-        new = places[id(node)]
-        return new() if callable(new) else new
-    args = [_with(arg, places) for arg in node.args]
-    same = all(new is old for new, old in zip(args, node.args, strict=True))
-    return node if same else node.copy(args)
-
-
 def _candidates(node: Any, taken: set[str]) -> Iterator[Rewrite]:
     """What may be said instead of an expression, the best first; with names that are
     not taken."""
     yield from _written_out(node, taken)
-    args = [_without_shape(arg) for arg in node.args if arg.parameters()]
+    args = [without_shape(arg) for arg in node.args if arg.parameters()]
     for arg in args:
         yield from _with_variables(list(_products_within(arg)), taken)
         yield from _with_variables(list(_affine_within(arg)), taken)
@@ -137,18 +123,13 @@ def _written_out(node: Any, taken: set[str]) -> Iterator[Rewrite]:
         words = (
             f"Feed a square root {R} of {P} ({R}.T @ {R} equal to it, such as the "
             f"transposed Cholesky factor) as a parameter, {R} = {_made(R)}, and write "
-            f"cp.sum_squares({R} @ {_bracketed(x)}) for {shown(node)}"
+            f"cp.sum_squares({R} @ {_bracketed(x)}) for {shown(node)}."
         )
-        if not x.parameters():
-            yield Rewrite(f"{words}.", [(node, cp.sum_squares(R @ x))], [])
-        for apart in _with_variables([x] if x.parameters() else [], taken):
-            ((_, u),) = apart.places
-            square = cp.sum_squares(R @ u)
-            yield Rewrite(
-                f"{words}. {apart.words}", [(node, square)], apart.constraints
-            )
+        # In the objective, a form of a variable may have a matrix of parameters.
+        yield from _with_variables([x] if x.parameters() else [], taken)
+        yield Rewrite(words, [(node, cp.sum_squares(R @ x))], [])
     elif isinstance(node, DivExpression) and not node.args[1].variables():
-        x, p = node.args[0], _without_shape(node.args[1])
+        x, p = node.args[0], without_shape(node.args[1])
         r = _parameter_like(1.0 / p, _fresh("r", taken))
         words = (
             f"Feed 1 / {_bracketed(p)} as a parameter of its own, {r} = {_made(r)}, "
@@ -242,7 +223,7 @@ def _copied(node: Any, parameter: Any, taken: set[str]) -> Rewrite:
     )
 
     def copied():
-        return _with(node, {id(parameter): V})
+        return replaced(node, {id(parameter): V})
 
     return Rewrite(words, [(node, copied)], [parameter == V])
 
@@ -274,22 +255,6 @@ def _fresh(letter: str, taken: set[str]) -> str:
     """A name that is not taken."""
     names = itertools.chain([letter], (f"{letter}{k}" for k in itertools.count(2)))
     return next(name for name in names if name not in taken)
-
-
-def _without_shape(node: Any) -> Any:
-    """The scalar that has been given the shape of what it multiplies, or the node."""
-    return node.args[0] if isinstance(node, Promote) else node
-
-
-_PROMOTED = re.compile(r"Promote\(((?:[^()]|\([^()]*\))*), \([\d, ]*\)\)")
-
-
-def shown(node: Any, most: int = 80) -> str:
-    """An expression as a user wrote it, as far as CVXPY tells, in so many letters."""
-    text = " ".join(str(node).split()).replace(" + -", " - ")
-    while (plain := _PROMOTED.sub(r"\1", text)) != text:
-        text = plain
-    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def _bracketed(node: Any) -> str:

@@ -59,7 +59,8 @@ def as_tensor(words: str, value: Any) -> Any:
     Raises:
         ParameterError: it is none of these.
     """
-    if isinstance(value, _NOT_DENSE) or getattr(value, "sparse", False) is True:
+    # Not by the `sparse` of a symbol: Keras says so of `2.0 * x` too.
+    if isinstance(value, _NOT_DENSE):
         raise _refused(words, f"a value of type {type(value).__name__}")
     if isinstance(value, keras.KerasTensor):
         return _of_real_dtype(words, value, tf.as_dtype(value.dtype))
