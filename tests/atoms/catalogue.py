@@ -136,9 +136,12 @@ CATALOGUE = (
     _row(
         CONVEX,
         "quantum_rel_entr",
-        lambda e: cp.quantum_rel_entr(e, S),
-        **PSD,
-        **_with(cp.quantum_rel_entr, {"shape": (3, 3), "PSD": True, "value": S}),
+        lambda e: cp.quantum_rel_entr(e, S[:2, :2]),
+        shape=(2, 2),
+        matrix="PSD",
+        **_with(
+            cp.quantum_rel_entr, {"shape": (2, 2), "PSD": True, "value": S[:2, :2]}
+        ),
     ),
     _row(
         CONVEX,
@@ -186,8 +189,8 @@ CATALOGUE = (
     _row(
         CONCAVE,
         "quantum_cond_entr",
-        lambda e: cp.quantum_cond_entr(e, [2, 2]),
-        shape=(4, 4),
+        lambda e: cp.quantum_cond_entr(e, [2, 1]),
+        shape=(2, 2),
         matrix="PSD",
     ),
     _row(CONCAVE, "sqrt", **POSITIVE),

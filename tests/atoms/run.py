@@ -3,11 +3,20 @@
 python -m tests.atoms.run [names ...]
 """
 
+import json
 import pathlib
 import sys
 from unittest import mock
 
-from tests.atoms.catalogue import CATALOGUE, GEOMETRIC, REFUSED, Row
+from tests.atoms.catalogue import (
+    AFFINE,
+    CATALOGUE,
+    CONCAVE,
+    CONVEX,
+    GEOMETRIC,
+    REFUSED,
+    Row,
+)
 from tests.atoms.places import PLACES, refused, stated
 from tests.atoms.verdict import ROLES, verdict
 from tf_cvxlayers.pipeline.pipeline import Pipeline
@@ -27,6 +36,14 @@ rules, with a `ProblemError` that says what to write instead. Written by
 | atom | curvature | added | product | bound | factor | argument |
 |---|---|---|---|---|---|---|
 """
+_NOTES = "What is refused by CVXPY's rules, and what the message recommends:"
+_CURVATURES = {
+    CONVEX: "convex",
+    CONCAVE: "concave",
+    AFFINE: "affine",
+    GEOMETRIC: "log-log (`gp=True`)",
+    REFUSED: "not DCP",
+}
 
 
 def cell(row: Row, place: str) -> str:
@@ -44,28 +61,44 @@ def cell(row: Row, place: str) -> str:
     return "; ".join(f"{role}: {word}" for role, word in found.items())
 
 
-def line(row: Row) -> str:
-    """The line of an atom in the table."""
+def line(row: Row) -> list[str]:
+    """What came of an atom, cell by cell."""
     if row.curvature == REFUSED:
-        word = verdict(refused(row), "fed")
-        cells = ["refused" if word.startswith("refused") else word] * len(PLACES)
-    else:
-        cells = [cell(row, place).replace("|", "\\|") for place in PLACES]
-    words = "log-log (`gp=True`)" if row.curvature == GEOMETRIC else row.curvature
-    words = "neither" if row.curvature == REFUSED else words
-    return f"| `{row.name}` | {words} | " + " | ".join(cells) + " |"
+        return [verdict(refused(row), "fed")] * len(PLACES)
+    return [cell(row, place) for place in PLACES]
+
+
+def page(cells: dict[str, list[str]]) -> str:
+    """The table, and under it what refusals say.
+
+    Args:
+        cells: by the names of atoms.
+    """
+    lines, notes = [], []
+    for row in CATALOGUE:
+        short = [text.split(":")[0] for text in cells[row.name]]
+        lines.append(f"| `{row.name}` | {_CURVATURES[row.curvature]} | {_row(short)} |")
+        for place, text in zip(PLACES, cells[row.name], strict=True):
+            if text.startswith("refused") and row.curvature != REFUSED:
+                advice = text.split("`. ")[-1].replace("|", "\\|")
+                notes.append(f"* `{row.name}`, {place}: {advice}")
+    return _HEAD + "\n".join([*lines, "", _NOTES, "", *notes, ""])
+
+
+def _row(cells: list[str]) -> str:
+    return " | ".join(cells)
 
 
 @mock.patch.object(Pipeline, "_at_once", lambda _, stages, values: stages(*values))
 def main(wanted: list[str]) -> None:
-    """Print the lines that are wanted, or write all of them."""
-    lines = []
+    """Print what comes of the atoms that are wanted, or write the page of all."""
+    cells = {}
     for row in CATALOGUE:
         if not wanted or row.name in wanted:
-            lines.append(line(row))
-            print(lines[-1], flush=True)
+            cells[row.name] = line(row)
+            print(json.dumps([row.name, cells[row.name]]), flush=True)
     if not wanted:
-        PAGE.write_text(_HEAD + "\n".join(lines) + "\n")
+        PAGE.write_text(page(cells))
 
 
 if __name__ == "__main__":

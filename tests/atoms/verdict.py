@@ -52,5 +52,5 @@ def _solved(stated: Stated) -> np.ndarray:
     """The variable, by CVXPY."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        stated.problem.solve(solver=cp.CLARABEL, gp=stated.gp, ignore_dpp=True)
+        stated.problem.solve(solver=cp.CLARABEL, gp=stated.gp)
     return np.asarray(stated.variables[0].value)

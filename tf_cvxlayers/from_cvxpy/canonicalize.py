@@ -73,6 +73,7 @@ def canonicalize(
                 _ConeForm(), gp=gp, enforce_dpp=True
             )
     except (
+        AssertionError,  # what `is_dpp` of an atom promised too much
         cp.error.SolverError,
         cp.error.DCPError,
         NotImplementedError,

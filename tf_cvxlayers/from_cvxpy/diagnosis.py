@@ -7,7 +7,7 @@ from cvxpy.atoms.affine.index import index, special_index
 
 from tf_cvxlayers.errors import ProblemError
 from tf_cvxlayers.from_cvxpy.expressions import culprit, nodes_of, shown
-from tf_cvxlayers.from_cvxpy.rewrites import is_dpp, rewrites_of
+from tf_cvxlayers.from_cvxpy.rewrites import rewrites_of, undisciplined
 
 
 def check_problem(problem: cp.Problem, gp: bool) -> None:
@@ -52,9 +52,9 @@ def check_problem(problem: cp.Problem, gp: bool) -> None:
                 f"{node.f}, with the parameters {names}. Write its perspective out."
             )
     if gp:
-        _check_rules(problem, "log-log convex (DGP)", "dgp", None)
+        _check_rules(problem, "log-log convex (DGP)", True)
     else:
-        _check_rules(problem, "convex (DCP)", "dcp", "qp")
+        _check_rules(problem, "convex (DCP)", False)
 
 
 def check_parameters(
@@ -118,8 +118,7 @@ def _returned(expression: Any) -> str:
     return f" Return {names} and compute the expression from the output."
 
 
-def _check_rules(problem, words: str, context: str, quad_form: str | None) -> None:
-    dgp = context == "dgp"
+def _check_rules(problem, words: str, dgp: bool) -> None:
     parts = [problem.objective, *problem.constraints]
     if not (problem.is_dgp() if dgp else problem.is_dcp()):
         node = culprit(
@@ -135,9 +134,15 @@ def _check_rules(problem, words: str, context: str, quad_form: str | None) -> No
                 "convex <= concave."
             )
         )
-    if problem.is_dpp(context, quad_form_dpp=quad_form):
+    if dgp and problem.is_dpp("dgp"):
         return
-    node = culprit(parts, (lambda node: node.is_dgp(dpp=True)) if dgp else is_dpp)
+    node = (
+        culprit(parts, lambda node: node.is_dgp(dpp=True))
+        if dgp
+        else undisciplined(problem)
+    )
+    if node is None:
+        return
     raise ProblemError(
         "Expected a problem that follows the rules of disciplined parametrized "
         f"programming (DPP). Received: {shown(node)}, which does not, in "

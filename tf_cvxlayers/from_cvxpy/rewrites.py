@@ -17,9 +17,11 @@ from cvxpy.atoms.affine.binary_operators import (
 )
 from cvxpy.atoms.affine.conv import conv, convolve
 from cvxpy.atoms.affine.kron import kron
+from cvxpy.utilities.scopes import quad_form_dpp_scope
 
 from tf_cvxlayers.from_cvxpy.expressions import (
     culprit,
+    nodes_of,
     replaced,
     shown,
     without_shape,
@@ -45,6 +47,25 @@ class Rewrite(NamedTuple):
     constraints: list[Any]
 
 
+def undisciplined(problem: cp.Problem) -> Any:
+    """The smallest expression of a convex problem that does not follow the rules of
+    DPP, or that CVXPY does not compile though it does; None where there is none."""
+    parts = [problem.objective, *problem.constraints]
+    for node in nodes_of(parts):
+        # Its cones hold Kronecker products, which take no parameters.
+        if isinstance(node, cp.quantum_rel_entr) and node.parameters():
+            return node
+    if problem.is_dpp(quad_form_dpp="qp"):
+        return None
+    with quad_form_dpp_scope():
+        node = culprit(parts[:1], _is_dpp)
+    return culprit(parts[1:], _is_dpp) if node is None else node
+
+
+def _is_dpp(node: Any) -> bool:
+    return node.is_dcp(dpp=True)
+
+
 def rewrites_of(problem: cp.Problem) -> list[str]:
     """What makes a convex problem DPP, in words, one sentence for each expression that
     is in the way; nothing where nothing was found that does."""
@@ -65,10 +86,10 @@ def _mended(
 ) -> tuple[list[str], cp.Problem] | None:
     """The words of so many rewrites after which the problem is DPP, and the problem;
     None if there are none."""
-    if problem.is_dpp(quad_form_dpp="qp"):
+    node = undisciplined(problem)
+    if node is None:
         return [], problem
-    node = culprit([problem.objective, *problem.constraints], is_dpp)
-    if node is None or not depth or next(looks) > _MOST:
+    if not depth or next(looks) > _MOST:
         return None
     leaves = [*problem.variables(), *problem.parameters()]
     for rewrite in _candidates(node, {leaf.name() for leaf in leaves}):
@@ -78,11 +99,6 @@ def _mended(
         if found := _mended(new, depth - 1, looks):
             return [rewrite.words, *found[0]], found[1]
     return None
-
-
-def is_dpp(node: Any) -> bool:
-    """Whether an expression, objective or constraint is convex under DPP."""
-    return node.is_dcp(dpp=True)
 
 
 def _applied(problem: cp.Problem, rewrite: Rewrite) -> cp.Problem | None:
@@ -103,7 +119,7 @@ def _candidates(node: Any, taken: set[str]) -> Iterator[Rewrite]:
     """What may be said instead of an expression, the best first; with names that are
     not taken."""
     yield from _written_out(node, taken)
-    args = [without_shape(arg) for arg in node.args if arg.parameters()]
+    args = [without_shape(arg) for arg in _given(node)]
     for arg in args:
         yield from _with_variables(list(_products_within(arg)), taken)
         yield from _with_variables(list(_affine_within(arg)), taken)
@@ -136,7 +152,7 @@ def _written_out(node: Any, taken: set[str]) -> Iterator[Rewrite]:
             f"and write cp.multiply({r}, {shown(x)}) for {shown(node)}."
         )
         yield Rewrite(words, [(node, cp.multiply(r, x))], [])
-    elif isinstance(node, kron):
+    elif isinstance(node, kron) and not all(of.variables() for of in _given(node)):
         left, right = (cp.reshape(arg, _matrix(arg), order="F") for arg in node.args)
         if left.size * right.size <= _LONGEST**2:
             rows, columns = map(range, left.shape)
@@ -162,12 +178,17 @@ def _written_out(node: Any, taken: set[str]) -> Iterator[Rewrite]:
             yield Rewrite(words, [(node, new)], [])
 
 
+def _given(node: Any) -> list[Any]:
+    """The arguments of an expression that hold parameters."""
+    return [arg for arg in node.args if arg.parameters()]
+
+
 def _products_within(node: Any) -> Iterator[Any]:
     """The largest affine expressions in this one that multiply a parameter by
     variables."""
     mixed = bool(node.parameters() and node.variables())
     products = MulExpression | multiply
-    if mixed and isinstance(node, products) and node.is_affine() and is_dpp(node):
+    if mixed and isinstance(node, products) and node.is_affine() and _is_dpp(node):
         yield node
     elif mixed:
         for arg in node.args:
@@ -177,7 +198,7 @@ def _products_within(node: Any) -> Iterator[Any]:
 def _affine_within(node: Any) -> Iterator[Any]:
     """The largest affine expressions in this one that hold parameters and variables."""
     if node.parameters() and node.variables():
-        if node.is_affine() and is_dpp(node):
+        if node.is_affine() and _is_dpp(node):
             yield node
         else:
             for arg in node.args:
