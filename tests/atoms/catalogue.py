@@ -63,6 +63,10 @@ def _perspective(e: Any) -> tuple[Any, list[Any]]:
     return cp.perspective(cp.sum_squares(u), s), [u == e, s <= 1]
 
 
+def _square_of(e: Any) -> Any:
+    return cp.bmat([[e[0], e[1]], [e[2], e[0]]])
+
+
 def _row(curvature: str, name: str, of: Any = None, **how: Any) -> Row:
     atom = getattr(cp, name)
     return Row(name, curvature, of or atom, **how)
@@ -183,7 +187,7 @@ CATALOGUE = (
     _row(
         CONCAVE,
         "minimum",
-        lambda e: cp.minimum(e, [0.2, -0.4, 0.1]),
+        lambda e: cp.minimum(e, [3.0, 2.0, -0.4]),
         **_with(cp.minimum, VECTOR),
     ),
     _row(
@@ -224,7 +228,7 @@ CATALOGUE = (
         **_with(lambda e, p: cp.convolve(p, e), VECTOR),
     ),
     _row(AFFINE, "cumsum"),
-    _row(AFFINE, "deep_flatten", lambda e: cp.deep_flatten([e, [e[0], 1.0]])),
+    _row(AFFINE, "deep_flatten", lambda e: cp.deep_flatten([e, [e[0], e[1]]])),
     _row(AFFINE, "diag"),
     _row(AFFINE, "diff"),
     _row(
@@ -334,7 +338,7 @@ CATALOGUE = (
             lambda e, p: 1.0 / cp.diff_pos(4.0 * p, e[0]), {"pos": True, "value": 1.1}
         ),
     ),
-    _row(GEOMETRIC, "eye_minus_inv", lambda e: cp.eye_minus_inv(0.1 * cp.diag(e))),
+    _row(GEOMETRIC, "eye_minus_inv", lambda e: cp.eye_minus_inv(0.1 * _square_of(e))),
     _row(
         GEOMETRIC,
         "gmatmul",
@@ -351,7 +355,7 @@ CATALOGUE = (
         lambda e: cp.pf_eigenvalue(cp.bmat([[e[0], 1.0], [e[1], e[2]]])),
     ),
     _row(GEOMETRIC, "prod"),
-    _row(GEOMETRIC, "resolvent", lambda e: cp.resolvent(cp.diag(e), 9.0)),
+    _row(GEOMETRIC, "resolvent", lambda e: cp.resolvent(_square_of(e), 9.0)),
     _row(REFUSED, "ceil"),
     _row(REFUSED, "condition_number", **PSD),
     _row(REFUSED, "dist_ratio", lambda e: cp.dist_ratio(e, W, 2 * W)),

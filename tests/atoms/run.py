@@ -5,7 +5,9 @@ python -m tests.atoms.run [names ...]
 
 import json
 import pathlib
+import re
 import sys
+from collections.abc import Sequence
 from unittest import mock
 
 from tests.atoms.catalogue import (
@@ -36,7 +38,12 @@ rules, with a `ProblemError` that says what to write instead. Written by
 | atom | curvature | added | product | bound | factor | argument |
 |---|---|---|---|---|---|---|
 """
-_NOTES = "What is refused by CVXPY's rules, and what the message recommends:"
+_NOTES = """CVXPY states `quantum_rel_entr` and `quantum_cond_entr` with many semidefinite
+cones, at which Clarabel stops short too; and `eye_minus_inv` and `resolvent` with a
+matrix whose entries off the diagonal have no bound, so that their logarithms have no
+smallest value: these are INACCURATE.
+
+What is refused, and what the message recommends:"""
 _CURVATURES = {
     CONVEX: "convex",
     CONCAVE: "concave",
@@ -46,15 +53,15 @@ _CURVATURES = {
 }
 
 
-def cell(row: Row, place: str) -> str:
-    """What came of an atom in a place, in all roles."""
+def cell(row: Row, place: str, roles: Sequence[str] = ROLES) -> str:
+    """What came of an atom in a place, in these roles."""
     if place == "second" and row.second is None:
         return "none"
     try:
         stated(row, place)
     except (AttributeError, ValueError, TypeError) as error:
         return f"CVXPY does not take it: {error}"
-    found = {role: verdict(stated(row, place), role) for role in ROLES}
+    found = {role: verdict(stated(row, place), role) for role in roles}
     words = set(found.values())
     if len(words) == 1:
         return words.pop()
@@ -76,11 +83,11 @@ def page(cells: dict[str, list[str]]) -> str:
     """
     lines, notes = [], []
     for row in CATALOGUE:
-        short = [text.split(":")[0] for text in cells[row.name]]
+        short = [re.split("[:;]", text)[0] for text in cells[row.name]]
         lines.append(f"| `{row.name}` | {_CURVATURES[row.curvature]} | {_row(short)} |")
         for place, text in zip(PLACES, cells[row.name], strict=True):
             if text.startswith("refused") and row.curvature != REFUSED:
-                advice = text.split("`. ")[-1].replace("|", "\\|")
+                advice = text.split("`. ")[-1].removeprefix("refused: ")
                 notes.append(f"* `{row.name}`, {place}: {advice}")
     return _HEAD + "\n".join([*lines, "", _NOTES, "", *notes, ""])
 

@@ -6,7 +6,7 @@ import cvxpy as cp
 import numpy as np
 
 from tests.atoms.places import Stated
-from tf_cvxlayers import CvxpyLayer
+from tf_cvxlayers import CvxpyLayer, Status
 from tf_cvxlayers.errors import ProblemError
 
 ROLES = ("fed", "learned", "fixed")
@@ -36,9 +36,10 @@ def verdict(stated: Stated, role: str) -> str:
         return f"refused: {error}"
     fed = [given] if role == "fed" else []
     result = layer.solve(*fed)
-    if int(result.status) > 0:
-        return f"status {int(result.status)}"
-    off = np.abs(result.variables.numpy() - _solved(stated)).max()
+    status, expected = Status(int(result.status)), _solved(stated)
+    if status is not Status.SOLVED:
+        return f"{status.name}; by CVXPY: {problem.status}"
+    off = np.abs(result.variables.numpy() - expected).max()
     if off > _VALUE:
         return f"value off by {off:.1e}"
     if role != "fixed":
@@ -52,5 +53,8 @@ def _solved(stated: Stated) -> np.ndarray:
     """The variable, by CVXPY."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        stated.problem.solve(solver=cp.CLARABEL, gp=stated.gp)
+        try:
+            stated.problem.solve(solver=cp.CLARABEL, gp=stated.gp)
+        except cp.error.SolverError:
+            return np.full(stated.variables[0].shape, np.nan)
     return np.asarray(stated.variables[0].value)

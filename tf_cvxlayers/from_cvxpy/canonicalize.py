@@ -81,7 +81,8 @@ def canonicalize(
     ) as error:
         raise ProblemError(
             "Expected a problem that CVXPY can turn into a cone program. "
-            f"Received: problem={problem}. CVXPY says: {error}"
+            f"Received: problem={problem}. CVXPY says: {error!s:.400} "
+            f"({type(error).__name__})."
         ) from error
     stuffed = data["param_prob"]
     n, m = stuffed.x.size, stuffed.constr_size

@@ -44,6 +44,11 @@ def check_problem(problem: cp.Problem, gp: bool) -> None:
                 f"{constraint}; relax it to an interval."
             )
     for node in nodes_of([problem.objective, *problem.constraints]):
+        if isinstance(node, cp.real | cp.imag):
+            raise ProblemError(
+                "Expected an expression in real numbers: CVXPY has cp.real and cp.imag "
+                f"for complex ones alone. Received: {shown(node)}. Leave it out."
+            )
         if isinstance(node, cp.perspective) and node.f.parameters():
             names = [parameter.name() for parameter in node.f.parameters()]
             raise ProblemError(

@@ -212,10 +212,11 @@ def _with_variables(expressions: list[Any], taken: set[str]) -> Iterator[Rewrite
     taken = set(taken)
     new = []
     for node in expressions:
-        new.append(cp.Variable(node.shape, name=_fresh("u", taken)))
+        kind = _kind(node, ("symmetric",))
+        new.append(cp.Variable(node.shape, name=_fresh("u", taken), **kind))
         taken.add(new[-1].name())
     words = [
-        f"Give {shown(node)} a variable, {u.name()} = cp.Variable({_shape(u)}), with "
+        f"Give {shown(node)} a variable, {u.name()} = {_made(u)}, with "
         f"the constraint {u.name()} == {shown(node)}, and write {u.name()} in its "
         "place."
         for u, node in zip(new, expressions, strict=True)
@@ -236,10 +237,11 @@ def _fed(node: Any, taken: set[str]) -> Rewrite:
 
 def _copied(node: Any, parameter: Any, taken: set[str]) -> Rewrite:
     """A variable in the place of a parameter within an expression."""
-    V = cp.Variable(parameter.shape, name=_fresh("V", taken))
+    kind = _kind(parameter, ("symmetric",))
+    V = cp.Variable(parameter.shape, name=_fresh("V", taken), **kind)
     name = parameter.name()
     words = (
-        f"Copy {name} into a variable, {V} = cp.Variable({_shape(V)}), with the "
+        f"Copy {name} into a variable, {V} = {_made(V)}, with the "
         f"constraint {V} == {name}, and write {V} for {name} in {shown(node)}."
     )
 
@@ -250,18 +252,29 @@ def _copied(node: Any, parameter: Any, taken: set[str]) -> Rewrite:
 
 
 def _parameter_like(node: Any, name: str) -> cp.Parameter:
-    """A parameter with the shape and the sign of an expression."""
-    signs = {"nonneg": node.is_nonneg(), "nonpos": node.is_nonpos()}
-    kinds = signs
-    if node.ndim == 2 and node.size > 1:
-        kinds = {"PSD": node.is_psd(), "symmetric": node.is_symmetric()} | signs
-    kind = next(({kind: True} for kind, holds in kinds.items() if holds), {})
+    """A parameter with the shape of an expression, and its sign or symmetry."""
+    kind = _kind(node, ("PSD", "symmetric", "nonneg", "nonpos"))
     return cp.Parameter(node.shape, name=name, **kind)
 
 
-def _made(parameter: cp.Parameter) -> str:
-    kinds = [f"{kind}=True" for kind, is_so in parameter.attributes.items() if is_so]
-    return f"cp.Parameter({', '.join([_shape(parameter)][: parameter.ndim] + kinds)})"
+def _kind(node: Any, kinds: tuple[str, ...]) -> dict[str, bool]:
+    """The first of these attributes that an expression has."""
+    square = node.ndim == 2 and node.size > 1
+    holds = {
+        "PSD": lambda: square and node.is_psd(),
+        "symmetric": lambda: square and node.is_symmetric(),
+        "nonneg": node.is_nonneg,
+        "nonpos": node.is_nonpos,
+    }
+    return next(({kind: True} for kind in kinds if holds[kind]()), {})
+
+
+def _made(leaf: Any) -> str:
+    """How a user makes a leaf like this one."""
+    attributes = leaf.attributes.items()
+    kinds = [f"{kind}=True" for kind, is_so in attributes if is_so is True]
+    given = ", ".join([_shape(leaf)][: leaf.ndim] + kinds)
+    return f"cp.{type(leaf).__name__}({given})"
 
 
 def _shape(leaf: Any) -> str:
