@@ -37,7 +37,8 @@ program.soundness
 program.serialization
 
 from_cvxpy from_cvxpy.expressions from_cvxpy.returned
-from_cvxpy.rewrites from_cvxpy.quadratic_forms
+from_cvxpy.candidates from_cvxpy.quadratic_forms
+from_cvxpy.rewrites
 from_cvxpy.diagnosis
 from_cvxpy.canonicalize
 
