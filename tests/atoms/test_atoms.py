@@ -12,7 +12,10 @@ from tests.atoms.places import PLACES, refused
 from tests.atoms.run import PAGE, cell
 from tests.atoms.verdict import ROLES, verdict
 
-pytestmark = pytest.mark.stepwise
+pytestmark = [
+    pytest.mark.stepwise,
+    pytest.mark.filterwarnings("ignore:conv is deprecated"),
+]
 _KNOWN = re.compile("right|refused|none|CVXPY does not take it|INACCURATE|NUM.*_ERROR")
 _ROW = re.compile(r"\| `(\w+)` \| [^|]+ \| (.+) \|")
 
