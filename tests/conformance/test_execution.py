@@ -220,7 +220,7 @@ def test_a_model_in_tensorflow_ops_is_compiled_by_xla():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["optnet", "ellipsoid"])
+@pytest.mark.parametrize("name", ["ellipsoid"])
 def test_xla_gives_the_same_values_and_gradients(name):
     case = BY_NAME[name]
     layer, values = case.layer(), [tf.constant(value) for value in case.values(3)]

@@ -232,10 +232,11 @@ BAD_VALUES = [
 ]
 
 
-# In a graph the words are the same; one of them is looked at in the fast suite.
+# In a graph the words are the same, and come the same way: three of them are looked at,
+# and one in the fast suite.
 IN_GRAPHS = [
     pytest.param(*row, True, id=f"{row[3]}-graph", marks=pytest.mark.slow if k else ())
-    for k, row in enumerate(BAD_VALUES)
+    for k, row in enumerate(BAD_VALUES[:3])
 ]
 EAGERLY = [pytest.param(*row, False, id=f"{row[3]}-eager") for row in BAD_VALUES]
 

@@ -26,10 +26,9 @@ def test_gradients_equal_central_differences(case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, 2])
 @every_case
-def test_gradients_equal_central_differences_at_more_points(case, seed):
-    report = case.layer().check_gradients(*case.values(4, seed=seed), step=3e-6)
+def test_gradients_equal_central_differences_at_more_points(case):
+    report = case.layer().check_gradients(*case.values(4, seed=1), step=3e-6)
     assert report.max_relative_error <= case.tolerance, report
 
 
