@@ -44,6 +44,8 @@ _EXACT, _LARGE_AND_SPARSE = 1e-11, 1e-7
 _NO_PART = 1e-4
 # A sum of no more than this, of vectors whose largest entry is one, is of no terms.
 _NOTHING = 1e-12
+# What rounding leaves in a vector whose largest entry is one.
+_ROUNDING = 1e-14
 # Steps of least squares.
 _STEPS = 2
 # Added to a diagonal, relative to the largest number on it, and to each of them.
@@ -131,7 +133,7 @@ def _separation(
     return _Inequality(
         -tf.reduce_sum(matrices.b * y + rounding * size, axis=1),
         largest(miss),
-        largest(miss / _of_terms(terms.A.transposed(size))),
+        largest(_beyond_rounding(miss) / _of_terms(terms.A.transposed(size))),
         are_inside(dims, y, tf.zeros_like(y)),
     )
 
@@ -151,9 +153,15 @@ def _recession(
     return _Inequality(
         -tf.reduce_sum(matrices.q * x + rounding * size, axis=1),
         largest(miss1, miss2),
-        largest(miss1 / size1, miss2 / size2),
+        largest(_beyond_rounding(miss1) / size1, _beyond_rounding(miss2) / size2),
         are_inside(dims, tf.zeros_like(s), s),
     )
+
+
+def _beyond_rounding(miss: tf.Tensor) -> tf.Tensor:
+    """What is missed by more than the rounding of the vector itself, whose largest
+    entry is one: of an entry that cancelled to nothing, nothing smaller can be asked."""
+    return tf.nn.relu(miss - _ROUNDING)
 
 
 def _of_terms(sums: tf.Tensor) -> tf.Tensor:
