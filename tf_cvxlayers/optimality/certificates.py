@@ -160,7 +160,7 @@ def _recession(
 
 def _beyond_rounding(miss: tf.Tensor) -> tf.Tensor:
     """What is missed by more than the rounding of the vector itself, whose largest
-    entry is one: of an entry that cancelled to nothing, nothing smaller can be asked."""
+    entry is one: of an entry that cancels to nothing, no less can be asked."""
     return tf.nn.relu(miss - _ROUNDING)
 
 
