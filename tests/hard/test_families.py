@@ -22,7 +22,9 @@ _ENGINES = itertools.cycle(("interior_point", "diffcp"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("family", "engine"), zip(FAMILIES, _ENGINES, strict=False))
+@pytest.mark.parametrize(
+    ("family", "engine"), list(zip(FAMILIES, _ENGINES, strict=False))
+)
 def test_nothing_wrong_is_called_solved(family, engine):
     engine = ENGINES[engine]()
     for _, variant in selected(family):
