@@ -147,6 +147,9 @@ def test_other_names_are_refused(box, given):
 def test_parameters_are_no_keywords(box):
     with pytest.raises(ParameterError, match=r"in one dict.*keywords \['p', 'u'\]"):
         box(p=P, u=U)
+    with pytest.raises(ParameterError, match=r"the keywords \['P'\]"):
+        box(P, U, P=P)
+    assert box(P, U, training=True).shape == (3,)
 
 
 def test_a_list_of_numbers_is_the_value_of_a_single_parameter():

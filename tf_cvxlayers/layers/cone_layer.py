@@ -29,6 +29,7 @@ for _class in {type(engine) for engine in ENGINES}:
 let_pass_through(CvxLayersError)
 
 _ON_FAILURE = ("raise", "nan")
+_OF_KERAS = {"mask", "training"}
 _SOLVER_ARGUMENTS = ("solver", "solver_args", "solver_kwargs", "solver_options")
 
 
@@ -75,7 +76,7 @@ class ConeLayer(keras.layers.Layer):
 
     def __call__(self, *parameters, **kwargs):
         refuse_solver_arguments(kwargs)
-        if names := kwargs.keys() & {spec.name for spec in self.fed}:
+        if names := kwargs.keys() - _OF_KERAS:
             raise ParameterError(
                 "Expected the fed parameters one after another, or in one dict by "
                 f"name. Received: the keywords {sorted(names)}."
