@@ -16,30 +16,28 @@ class Stated(NamedTuple):
     Attributes:
         problem: the problem; every parameter has a value.
         parameter: the one in the place.
-        variables: of the problem.
+        variable: the one that is looked at.
         gp: whether it is a geometric program.
     """
 
     problem: cp.Problem
     parameter: cp.Parameter
-    variables: list[cp.Variable]
+    variable: cp.Variable
     gp: bool
 
 
-def stated(row: Row, place: str) -> Stated | None:
+def stated(row: Row, place: str) -> Stated:
     """The problem for an atom `f` of `x`, with a parameter `p`.
 
     * *added*: `f(x + p)`,
     * *times*: `f(p x)`, with a matrix, or entries, of parameters,
     * *bound*: `f(x) <= p`, or `>=` where it is concave,
     * *factor*: `p f(x)`, with `p` positive,
-    * *second*: `f(x, p)`; None where it has no such argument.
+    * *second*: `f(x, p)`, of an atom that has such an argument.
 
     The atom is minimized beside the distance of `x` from a point, so that there is one
     solution; an affine one is brought near to numbers.
     """
-    if place == "second" and row.second is None:
-        return None
     if row.curvature == GEOMETRIC:
         return _geometric(row, place)
     rng = np.random.default_rng(0)
@@ -67,7 +65,7 @@ def stated(row: Row, place: str) -> Stated | None:
     else:
         weight = sign * p if place == "factor" else sign
         problem = cp.Problem(cp.Minimize(start + weight * f), constraints)
-    return Stated(problem, p, [x], False)
+    return Stated(problem, p, x, False)
 
 
 def _placed(row: Row, place: str, x: Any, rng: Any) -> tuple[cp.Parameter, Any]:
@@ -109,24 +107,16 @@ def _geometric(row: Row, place: str) -> Stated:
     x = cp.Variable(3, pos=True, name="x")
     centre = np.array([1.2, 0.8, 1.5])
     near = cp.sum(cp.multiply(1.0 / centre, x) + cp.multiply(centre, x**-1))
-    p = cp.Parameter(name="p", pos=True, value=1.1)
-    if place == "second":
-        p = cp.Parameter(name="p", **row.options)
-        f = row.second(x, p)
-    else:
-        f = row.of(p * x if place == "times" else x)
-    f = f if f.is_scalar() else cp.sum(f)
+    options = row.options if place == "second" else {"pos": True, "value": 1.1}
+    p = cp.Parameter(name="p", **options)
+    e = {"added": lambda: x + p, "times": lambda: p * x}.get(place, lambda: x)()
+    f = _scalar(row, row.second(e, p) if place == "second" else row.of(e))
     if place == "bound":
         p.value = 0.95 * float(row.of(cp.Constant(centre)).value.sum())
         problem = cp.Problem(cp.Minimize(near), [f <= p])
-    elif place == "factor":
-        problem = cp.Problem(cp.Minimize(near + p * f))
-    elif place == "added":
-        added = row.of(x + p)
-        problem = cp.Problem(cp.Minimize(near + cp.sum(added)))
     else:
-        problem = cp.Problem(cp.Minimize(near + f))
-    return Stated(problem, p, [x], True)
+        problem = cp.Problem(cp.Minimize(near + (p * f if place == "factor" else f)))
+    return Stated(problem, p, x, True)
 
 
 def refused(row: Row) -> Stated:
@@ -134,6 +124,4 @@ def refused(row: Row) -> Stated:
     assert row.curvature == REFUSED
     x = cp.Variable(row.shape, name="x", **({row.matrix: True} if row.matrix else {}))
     p = cp.Parameter(name="p", value=1.0)
-    f = row.of(x)
-    f = f if f.is_scalar() else cp.sum(f)
-    return Stated(cp.Problem(cp.Minimize(f + p)), p, [x], False)
+    return Stated(cp.Problem(cp.Minimize(_scalar(row, row.of(x)) + p)), p, x, False)

@@ -68,8 +68,8 @@ def cell(row: Row, place: str, roles: Sequence[str] = ROLES) -> str:
     return "; ".join(f"{role}: {word}" for role, word in found.items())
 
 
-def line(row: Row) -> list[str]:
-    """What came of an atom, cell by cell."""
+def cells_of(row: Row) -> list[str]:
+    """What came of an atom, place by place."""
     if row.curvature == REFUSED:
         return [verdict(refused(row), "fed")] * len(PLACES)
     return [cell(row, place) for place in PLACES]
@@ -84,16 +84,14 @@ def page(cells: dict[str, list[str]]) -> str:
     lines, notes = [], []
     for row in CATALOGUE:
         short = [re.split("[:;]", text)[0] for text in cells[row.name]]
-        lines.append(f"| `{row.name}` | {_CURVATURES[row.curvature]} | {_row(short)} |")
+        lines.append(
+            f"| `{row.name}` | {_CURVATURES[row.curvature]} | {' | '.join(short)} |"
+        )
         for place, text in zip(PLACES, cells[row.name], strict=True):
             if text.startswith("refused") and row.curvature != REFUSED:
                 advice = text.split("`. ")[-1].removeprefix("refused: ")
                 notes.append(f"* `{row.name}`, {place}: {advice}")
     return _HEAD + "\n".join([*lines, "", _NOTES, "", *notes, ""])
-
-
-def _row(cells: list[str]) -> str:
-    return " | ".join(cells)
 
 
 @mock.patch.object(Pipeline, "_at_once", lambda _, stages, values: stages(*values))
@@ -102,7 +100,7 @@ def main(wanted: list[str]) -> None:
     cells = {}
     for row in CATALOGUE:
         if not wanted or row.name in wanted:
-            cells[row.name] = line(row)
+            cells[row.name] = cells_of(row)
             print(json.dumps([row.name, cells[row.name]]), flush=True)
     if not wanted:
         PAGE.write_text(page(cells))

@@ -26,7 +26,7 @@ def verdict(stated: Stated, role: str) -> str:
         layer = CvxpyLayer(
             problem,
             [parameter] if role == "fed" else [],
-            stated.variables[0],
+            stated.variable,
             learned={parameter: given} if role == "learned" else None,
             fixed={parameter: given} if role == "fixed" else None,
             gp=stated.gp,
@@ -56,5 +56,5 @@ def _solved(stated: Stated) -> np.ndarray:
         try:
             stated.problem.solve(solver=cp.CLARABEL, gp=stated.gp)
         except cp.error.SolverError:
-            return np.full(stated.variables[0].shape, np.nan)
-    return np.asarray(stated.variables[0].value)
+            return np.full(stated.variable.shape, np.nan)
+    return np.asarray(stated.variable.value)

@@ -24,23 +24,24 @@ def argument_names(names: Sequence[str | None]) -> list[str]:
     anything else as an underscore. Inputs without a name, or with a running number of
     Keras, are `inputs`, or `inputs_0`, `inputs_1`, ....
     """
-    own = [name and not name.startswith(_NUMBERED) for name in names]
-    given = [name for name, is_own in zip(names, own, strict=True) if name and is_own]
+    own = {
+        k: name
+        for k, name in enumerate(names)
+        if name and not name.startswith(_NUMBERED)
+    }
     found: dict[int, str] = {}
     taken = set(_TAKEN)
-    places = [k for k, is_own in enumerate(own) if is_own]
     # Those that may stay have the first choice.
-    for k, name in zip(places, given, strict=True):
+    for k, name in own.items():
         if _LEGAL.fullmatch(name) and name.lower() not in taken:
             found[k] = _free(iter([name]), taken)
-    for k, name in zip(places, given, strict=True):
+    for k, name in own.items():
         if k not in found:
             found[k] = _free(_several(_spelt(name)), taken)
-    unnamed = len(names) - len(given)
+    first = ["inputs"] if len(names) - len(own) == 1 else []
     for k in range(len(names)):
-        if k not in found:
+        if k not in own:
             numbers = (f"inputs_{number}" for number in itertools.count())
-            first = ["inputs"] if unnamed == 1 else []
             found[k] = _free(itertools.chain(first, numbers), taken)
     return [found[k] for k in range(len(names))]
 
