@@ -36,6 +36,12 @@ def test_what_is_no_model_is_refused(tmp_path, given):
         tf_cvxlayers.export(given, tmp_path / "model")
 
 
+@pytest.mark.parametrize("path", [5, None, b"model", ["model"]])
+def test_a_path_that_is_none_is_refused(path):
+    with pytest.raises(ExportError, match=r"str or an os\.PathLike.*path="):
+        tf_cvxlayers.export(model_of(box()), path)
+
+
 @pytest.mark.slow
 def test_nothing_but_a_file_of_this_kind_is_replaced(tmp_path, monkeypatch, uncompared):
     model = model_of(box())

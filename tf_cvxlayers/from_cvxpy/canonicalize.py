@@ -9,7 +9,6 @@ here into constant sparse maps, so that nothing later needs CVXPY.
 """
 
 import warnings
-from typing import Any
 
 import cvxpy as cp
 import numpy as np
@@ -168,14 +167,17 @@ def _independent_entries(parameter: cp.Parameter) -> sp.csr_array:
 
 def _data_maps(stuffed, n: int, m: int, to_columns) -> tuple[ConeStructure, ConeData]:
     """Split CVXPY's tensors into patterns and maps. CVXPY has `A x + b in K`."""
-    Ab = sp.csr_array(stuffed.A) @ to_columns
-    q = sp.csr_array(stuffed.q)[:n] @ to_columns
-    A_pattern, A_map = _on_pattern(-Ab[: m * n], (m, n))
-    if stuffed.P is None:
-        P_map: Any = sp.csr_array((n * n, to_columns.shape[1]))
-    else:
-        P_map = sp.csr_array(stuffed.P) @ to_columns
-    P_pattern, P_map = _on_pattern(P_map, (n, n))
+    rows, tensor = _occupied(stuffed.A)
+    of_b = int(np.searchsorted(rows, m * n))
+    A_pattern, A_map = _on_pattern(rows[:of_b], -tensor[:of_b] @ to_columns, (m, n))
+    b = _spread(rows[of_b:] - m * n, tensor[of_b:] @ to_columns, m)
+    rows, tensor = _occupied(stuffed.q)
+    of_q = int(np.searchsorted(rows, n))  # the last row is the constant's
+    q = _spread(rows[:of_q], tensor[:of_q] @ to_columns, n)
+    rows, tensor = _occupied(
+        sp.csc_array((n * n, to_columns.shape[0])) if stuffed.P is None else stuffed.P
+    )
+    P_pattern, P_map = _on_pattern(rows, tensor @ to_columns, (n, n))
     dims = stuffed.cone_dims
     cones = ConeDims(
         zero=dims.zero,
@@ -185,18 +187,41 @@ def _data_maps(stuffed, n: int, m: int, to_columns) -> tuple[ConeStructure, Cone
         exponential=dims.exp,
         power=tuple(float(exponent) for exponent in dims.p3d),
     )
-    return ConeStructure(P_pattern, A_pattern, cones), ConeData(
-        P=P_map, q=LinearMap.of(q), A=A_map, b=LinearMap.of(Ab[m * n :])
-    )
+    maps = ConeData(P=P_map, q=LinearMap.of(q), A=A_map, b=LinearMap.of(b))
+    return ConeStructure(P_pattern, A_pattern, cones), maps
 
 
-def _on_pattern(tensor, shape: tuple[int, int]) -> tuple[Pattern, LinearMap]:
-    """The entries of a matrix that are not always zero, and their map."""
-    tensor = sp.csr_array(tensor)
-    tensor.eliminate_zeros()
-    entries = np.flatnonzero(np.diff(tensor.indptr))
-    columns, rows = np.divmod(entries.astype(np.int64), max(shape[0], 1))
-    return Pattern(rows, columns, shape), LinearMap.of(tensor[entries])
+def _occupied(tensor) -> tuple[np.ndarray, sp.csr_array]:
+    """The numbers of the rows that are not empty, sorted, and the matrix of these.
+
+    A tensor has a row for each place of a matrix, `m n` of them, nearly all empty: a
+    compressed-row matrix of it would take memory for each.
+    """
+    tensor = sp.coo_array(tensor)
+    row, column = tensor.coords
+    rows, place = np.unique(row.astype(np.int64), return_inverse=True)
+    shape = rows.size, tensor.shape[1]
+    return rows, sp.csr_array((tensor.data, (place, column)), shape=shape)
+
+
+def _spread(rows: np.ndarray, matrix: sp.csr_array, size: int) -> sp.csr_array:
+    """The matrix with these rows among `size`, the others empty."""
+    counts = np.zeros(size, np.int64)
+    counts[rows] = np.diff(matrix.indptr)
+    indptr = np.concatenate([[0], np.cumsum(counts)])
+    shape = size, matrix.shape[1]
+    return sp.csr_array((matrix.data, matrix.indices, indptr), shape=shape)
+
+
+def _on_pattern(
+    places: np.ndarray, values: sp.csr_array, shape: tuple[int, int]
+) -> tuple[Pattern, LinearMap]:
+    """The entries of a matrix that are not always zero, and their map. The places count
+    column by column."""
+    values.eliminate_zeros()
+    entries = np.flatnonzero(np.diff(values.indptr))
+    columns, rows = np.divmod(places[entries], max(shape[0], 1))
+    return Pattern(rows, columns, shape), LinearMap.of(values[entries])
 
 
 def _parameter_spec(parameter: cp.Parameter) -> ParameterSpec:

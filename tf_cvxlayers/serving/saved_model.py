@@ -223,6 +223,11 @@ def _required(choice: PortableChoice) -> Engine:
 
 def _target(path: str | os.PathLike[str]) -> pathlib.Path:
     """The folder, if it may be written."""
+    if not isinstance(path, str | os.PathLike):
+        raise ExportError(
+            "Expected path to be a str or an os.PathLike, the folder to write. "
+            f"Received: path={path!r}."
+        )
     if "://" in os.fspath(path):
         raise ExportError(
             f"Expected a folder on a local disk, to copy from. Received: path={path!r}."

@@ -1,7 +1,8 @@
-"""One step of reduction: equality rows that define variables are substituted.
+"""One step of reduction: rows that define variables are substituted.
 
-Equality rows R with constant, nonzero coefficients g at variables E, one each, that
-occur in no other row of R, define these variables by the others, K:
+Equality rows R, or inequalities that may be taken to be tight (`epigraphs`), with
+constant, nonzero coefficients g at variables E, one each, that occur in no other row of
+R, define these variables by the others, K:
 
     x_E = c + T x_K,    c = b_R / g,    T = -A_RK / g  (row by row).
 
@@ -128,7 +129,12 @@ class Elimination:
     def after(self) -> ConeStructure:
         """The structure of the program that is left."""
         cones = self.before.cones
-        dims = dataclasses.replace(cones, zero=cones.zero - self.R.size)
+        equalities = int(np.less(self.R, cones.zero).sum())
+        dims = dataclasses.replace(
+            cones,
+            zero=cones.zero - equalities,
+            nonnegative=cones.nonnegative - (self.R.size - equalities),
+        )
         return ConeStructure(self._P.pattern, self._A.pattern, dims)
 
     def _substitution(self, data: ConeData) -> tuple[tf.Tensor, tf.Tensor]:

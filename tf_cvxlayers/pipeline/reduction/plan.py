@@ -18,6 +18,7 @@ import tensorflow as tf
 from tf_cvxlayers.pipeline.reduction.dropped_rows import DroppedRows
 from tf_cvxlayers.pipeline.reduction.elimination import Elimination
 from tf_cvxlayers.pipeline.reduction.empty_rows import empty_rows
+from tf_cvxlayers.pipeline.reduction.epigraphs import epigraphs
 from tf_cvxlayers.pipeline.reduction.implied_rows import implied_rows
 from tf_cvxlayers.pipeline.reduction.infinite_rows import infinite_rows
 from tf_cvxlayers.program.cone_program import (
@@ -86,6 +87,9 @@ def plan_reduction(program: ConeProgram) -> Reduction:
         while (step := _next_elimination(structure, data.A[0].numpy())) is not None:
             eliminations.append(step)
             data, structure = step.apply(data), step.after
+        while (step := epigraphs(structure, _arrays(data))) is not None:
+            eliminations.append(step)
+            data, structure = step.apply(data), step.after
         for dropped_by in (empty_rows, implied_rows):
             dropped = dropped_by(structure, data.A[0].numpy(), data.b[0].numpy())
             if dropped is not None:
@@ -114,6 +118,11 @@ def _constants(linear_map) -> np.ndarray:
     np.add.at(values, linear_map.rows[constant], linear_map.values[constant])
     values[linear_map.rows[~constant]] = np.nan
     return values[None]
+
+
+def _arrays(data: ConeData) -> ConeData:
+    """The data of the one element, as arrays."""
+    return ConeData(*(part[0].numpy() for part in data))
 
 
 def _next_elimination(structure: ConeStructure, A: np.ndarray) -> Elimination | None:
