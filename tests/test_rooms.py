@@ -21,7 +21,8 @@ ORDER = """
 errors
 arguments
 
-linalg linalg.patterns linalg.ordered_sums linalg.batch_axis linalg.strided_columns
+linalg linalg.patterns linalg.filled linalg.refined_solution
+linalg.ordered_sums linalg.batch_axis linalg.strided_columns
 linalg.sparse linalg.singular_values linalg.eigenvalues linalg.symmetric
 linalg.subspace linalg.extremes linalg.powers_of_two
 linalg.lazy_values linalg.vectors linalg.rows
@@ -55,7 +56,8 @@ optimality.cones.exponential optimality.cones.power
 optimality.cones.table
 optimality.cones.product
 optimality.margin
-optimality.kkt optimality.sparse_kkt
+optimality.kkt optimality.quasidefinite optimality.sparse_lu
+optimality.sparse_kkt
 optimality.newton_point
 optimality.refinement optimality.adjoint optimality.certificates
 
@@ -84,6 +86,7 @@ pipeline pipeline.attributes pipeline.batching pipeline.problem_data
 pipeline.equilibration pipeline.validation pipeline.recovery
 pipeline.units
 pipeline.reduction pipeline.reduction.elimination pipeline.reduction.dropped_rows
+pipeline.reduction.epigraphs
 pipeline.reduction.empty_rows pipeline.reduction.implied_rows
 pipeline.reduction.infinite_rows
 pipeline.reduction.plan
@@ -134,6 +137,7 @@ ALLOWED: dict[str, tuple[str, ...] | None] = {
     "keras": ("layers", "serving", "convex_networks", "runtime.keras_internals"),
     "tensorflow": None,
     "numpy": None,
+    "qdldl": ("optimality.quasidefinite",),
     "scipy": None,
     "tf_cvxlayers": None,
 }

@@ -29,6 +29,8 @@ from tf_cvxlayers.runtime.chunks import in_chunks
 # More that is missed than this means that the system is singular.
 _ACCEPTED = 1e-11
 _REFINEMENTS = 6
+# Below this density the entries of a matrix are computed one by one.
+_FULL = 0.1
 
 
 def direct_adjoint(
@@ -115,10 +117,11 @@ def _outer(
 ) -> tf.Tensor:
     """`left right'` on the pattern; summed over the batch where `values` are shared."""
     rows, columns = pattern.shape
-    if values.shape[0] == 1:
+    if values.shape[0] == 1 and pattern.size >= _FULL * rows * columns:
         full = tf.matmul(right, left, transpose_a=True)
         return take(tf.reshape(full, [1, -1]), pattern.columns * rows + pattern.rows)
     if pattern.is_full:
         full = tf.expand_dims(right, 2) * tf.expand_dims(left, 1)
         return tf.reshape(full, [-1, rows * columns])
-    return take(left, pattern.rows) * take(right, pattern.columns)
+    entries = take(left, pattern.rows) * take(right, pattern.columns)
+    return summed_like(entries, values)

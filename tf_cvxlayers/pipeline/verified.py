@@ -36,7 +36,7 @@ _ROUNDS = 3
 _WORSE, _ROUNDING = 10.0, 1e-12
 # A solution further from the origin than this, in units of its slacks, is not seen well
 # enough from there.
-_FAR = 1e3
+_FAR = 1e5
 
 
 def solved_and_verified(

@@ -6,7 +6,6 @@ by the solver's words and by whether it is finite, and by its residuals later
 (`pipeline.solve`).
 """
 
-import copy
 import dataclasses
 import functools
 import warnings
@@ -23,6 +22,7 @@ from tf_cvxlayers.engines.diffcp.solvers import (
     status_of,
 )
 from tf_cvxlayers.errors import Status
+from tf_cvxlayers.linalg.filled import filled
 from tf_cvxlayers.linalg.patterns import Pattern
 from tf_cvxlayers.program.cone_program import ConeStructure
 
@@ -101,19 +101,19 @@ class ElementSolver:
 
         _, folding = self.structure.P.upper
         result = solve_internal(
-            _filled(self._A, A),
+            _own(self._A, A),
             b.copy(),
             q.copy(),
             self._cones,
             solve_method=self.method,
             raise_on_error=False,
-            P=_filled(self._P, folding @ P) if self.structure.P.size else None,
+            P=_own(self._P, folding @ P) if self.structure.P.size else None,
             **self.options,
         )
         point = result["x"], result["y"], result["s"]
         if self._rows_come_back_permuted:
             status = status_of(result["info"]["status"], False)
-            certificate = _filled(self._A, A), b, status
+            certificate = _own(self._A, A), b, status
             point = in_our_order(result, *certificate, self._repair)
         return _Result(result["info"]["status"], result["info"]["iter"], point)
 
@@ -160,12 +160,8 @@ def _template(pattern: Pattern) -> sp.csc_matrix:
     return sp.csc_matrix(parts, shape=pattern.shape)
 
 
-def _filled(template: sp.csc_matrix, values: np.ndarray) -> sp.csc_matrix:
-    """A matrix with these values, of its own: solvers may edit what they are given.
-
-    SciPy's constructor would check the same indices again for every element, at half
-    the cost of a small solve.
-    """
-    matrix = copy.copy(template)
-    matrix.data, matrix.indices = values.copy(), template.indices.copy()
+def _own(template: sp.csc_matrix, values: np.ndarray) -> sp.csc_matrix:
+    """A matrix with these values, of its own: solvers may edit what they are given."""
+    matrix = filled(template, values.copy())
+    matrix.indices = template.indices.copy()
     return matrix
