@@ -28,6 +28,10 @@ class RowsOperator(abc.ABC):
     def transposed(self, y: tf.Tensor) -> tf.Tensor:
         """`A'y` for vectors."""
 
+    def sizes_of_terms(self, x: tf.Tensor) -> tf.Tensor | None:
+        """`|A| |x|`; None where it is not worth its product, as with few terms."""
+        return None
+
 
 class Rows(RowsOperator):
     """A matrix `A [B, m, n]` whose rows can be weighed. Abstract.

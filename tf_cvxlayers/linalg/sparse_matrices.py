@@ -33,3 +33,6 @@ class SparseRows(RowsOperator):
 
     def transposed(self, y: tf.Tensor) -> tf.Tensor:
         return transposed_matvec(self.pattern, self.values, y)
+
+    def sizes_of_terms(self, x: tf.Tensor) -> tf.Tensor:
+        return matvec(self.pattern, tf.abs(self.values), tf.abs(x))

@@ -15,8 +15,8 @@ from tf_cvxlayers.program.cones import ConeDims
 # Relative to the terms of a residual, what rounding may leave of any entry, which is no
 # error: where nothing holds a variable, it would be a long one.
 _NOTHING = 1e-14
-# What rounding leaves within `A'y` and within `A x`, relative to the largest of `y` and
-# of `x`, over what it leaves of sums.
+# What rounding leaves within `A'y`, relative to the largest of `y`, over what it leaves
+# of sums.
 _INNER = 1e-2
 # The least size of a solution, in units in which the program has numbers near one.
 _LEAST = 1e-3
@@ -88,15 +88,14 @@ class NewtonPoint(NamedTuple):
         """The larger of the residuals, relative to their terms, `[B]`."""
         return largest(self.F1 / self.size1, self.F2 / self.size2)
 
-    @property
-    def least_miss(self) -> tf.Tensor:
-        """What of it the sums within `A x` do not account for, `[B]`.
-
-        They do in rows that say what the next of many states is. How far a point is
-        from a solution it does not say: it is small where `x` is large.
-        """
-        inner = _INNER * tf.expand_dims(largest(self.x), 1)
-        return largest(self.F1 / self.size1, self.F2 / (self.size2 + inner))
+    def miss_beside_terms(self, matrices: Matrices | SparseMatrices) -> tf.Tensor:
+        """`miss`, relative to the terms within `A x` too, where these are known: one
+        says what the next of many states is, with terms that are large where their sum
+        is not. How far a point is from a solution that does not say."""
+        terms = matrices.A.sizes_of_terms(self.x)
+        if terms is None:
+            return self.miss
+        return largest(self.F1 / self.size1, self.F2 / (self.size2 + terms))
 
     def without_rounding(self) -> Pair:
         """`F1` and `F2` without what rounding may have left there."""

@@ -92,7 +92,7 @@ def refined(
         length, error = sizes.relative(first), sizes.relative(second)
         short = tf.minimum(_SHRINKS * length, tf.sqrt(_LEFT * length))
         short = tf.where(made, tf.maximum(short, _SHORTEST), _SHORTEST)
-        ends = (error <= short) & (new.least_miss <= _ROUNDING)
+        ends = (error <= short) & (new.miss_beside_terms(matrices) <= _ROUNDING)
         shrinks = tf.where(made, tf.math.divide_no_nan(error, length + error), 1.0)
         ends = ends & _keep(
             sides, same, second, tf.expand_dims(shrinks, 1), sizes, kink

@@ -37,8 +37,9 @@ from tf_cvxlayers.runtime.threads import in_threads
 _TOKEN = "tf_cvxlayers/sparse_kkt/v1"
 # A relative residual above this says that a factorization has missed.
 _ACCEPTED = 1e-8
-# The most steps of LSQR, each in Python, for an element.
-_STEPS = 2000
+# The most steps of LSQR, each in Python, for an element that no factorization solves;
+# and where nothing else is asked for, for each of its unknowns.
+_STEPS, _STEPS_EACH = 2000, 20
 
 
 class Method(enum.IntEnum):
@@ -111,10 +112,12 @@ def _solution(structure, system, data, right, method):
         r1, r2, missed = system.solve(*data, right)
         if method == Method.FACTOR or missed <= _ACCEPTED:
             return r1, r2
-    return _least_squares(structure, data, right)
+        return _least_squares(structure, data, right, _STEPS)
+    most = _STEPS_EACH * (structure.n + structure.m)
+    return _least_squares(structure, data, right, most)
 
 
-def _least_squares(structure, data, right):
+def _least_squares(structure, data, right, steps):
     """The least-squares solution of minimum norm of one element, by LSQR."""
     (P, A, D), (a, g, u) = data, right
     n, m = structure.n, structure.m
@@ -137,7 +140,6 @@ def _least_squares(structure, data, right):
         (n + m, n + m), matvec=forward, rmatvec=backward, dtype=np.float64
     )
     both = np.concatenate([a, D @ u + g])
-    steps = min(20 * (n + m), _STEPS)
     r = lsqr(operator, both, atol=1e-13, btol=1e-13, iter_lim=steps)[0]
     return r[:n], r[n:]
 
