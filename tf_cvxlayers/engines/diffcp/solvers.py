@@ -71,6 +71,8 @@ def _settings(
 
 
 _FRACTION = Setting(float, most=1.0)
+# Of a system that is solved as well as a step of a solver needs it.
+_ROUGHLY = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,8 +144,14 @@ SOLVERS = {
             min_terminate_step_length=_FRACTION,
         ),
         # Chordal decomposition can report a wrong point as solved; one thread each,
-        # since the batch is what runs in parallel.
-        (("chordal_decomposition_enable", False), ("max_threads", 1)),
+        # since the batch is what runs in parallel; and systems of its steps to six
+        # digits, not twelve, since the solution is refined here.
+        (
+            ("chordal_decomposition_enable", False),
+            ("max_threads", 1),
+            ("iterative_refinement_abstol", _ROUGHLY),
+            ("iterative_refinement_reltol", _ROUGHLY),
+        ),
     ),
     "scs": Solver(
         "SCS",
