@@ -45,7 +45,7 @@ from_cvxpy.canonicalize
 
 runtime runtime.callback runtime.threads runtime.xla runtime.differentiation
 runtime.keras_internals
-runtime.chunks runtime.rarely
+runtime.chunks runtime.rarely runtime.memory
 
 optimality optimality.matrices
 optimality.residuals
@@ -55,6 +55,7 @@ optimality.cones.smooth
 optimality.cones.exponential optimality.cones.power
 optimality.cones.table
 optimality.cones.product
+optimality.cones.derivative
 optimality.margin
 optimality.kkt optimality.quasidefinite optimality.sparse_lu
 optimality.sparse_kkt

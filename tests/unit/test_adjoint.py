@@ -11,7 +11,11 @@ from tf_cvxlayers.linalg.dense_symmetric import DenseSymmetric
 from tf_cvxlayers.linalg.diagonal import Diagonal
 from tf_cvxlayers.linalg.sparse import symmetric_to_dense, to_dense
 from tf_cvxlayers.optimality.adjoint import direct_adjoint
-from tf_cvxlayers.optimality.cones.product import Spectrum, derivative_pattern
+from tf_cvxlayers.optimality.cones.derivative import (
+    DerivativePattern,
+    derivative_entries,
+)
+from tf_cvxlayers.optimality.cones.product import Spectrum
 from tf_cvxlayers.optimality.kkt import kkt_system
 from tf_cvxlayers.optimality.matrices import Matrices, dense_matrices
 from tf_cvxlayers.pipeline.problem_data import computed, problem_data
@@ -43,10 +47,12 @@ def _matrices(structure, data, solution):
     A = to_dense(structure.A, data.A).numpy()
     batch = len(solution.x)
     P, A = (np.broadcast_to(M, (batch, *M.shape[1:])) for M in (P, A))
-    rows, columns = derivative_pattern(structure.cones)
+    pattern = DerivativePattern.of(structure.cones)
     D = np.zeros((batch, structure.m, structure.m))
     cone = Spectrum.at(structure.cones, solution.y, solution.s)
-    D[:, rows, columns] = cone.derivative_entries()
+    for k, entries in enumerate(derivative_entries(cone).numpy()):
+        E11, E12, E21 = pattern.matrices(entries)
+        D[k] = (E11 + E12 @ E21).toarray()
     return P, A, D
 
 

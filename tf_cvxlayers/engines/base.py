@@ -71,6 +71,10 @@ class Engine(abc.ABC):
         where it is the right one."""
         return None
 
+    def bytes_needed(self, structure: ConeStructure) -> int:
+        """The memory that the matrices of one element take, at least."""
+        return 0
+
     def check_settings(self, tolerance: Any, counts: dict[str, Any]) -> None:
         """Raise ArgumentError for a tolerance, or numbers of things, that are none."""
         settings: dict[str, Any] = {

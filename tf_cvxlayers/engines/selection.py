@@ -6,6 +6,11 @@ from tf_cvxlayers.engines.base import Engine
 from tf_cvxlayers.engines.catalogue import ENGINES
 from tf_cvxlayers.errors import ArgumentError, ProblemError
 from tf_cvxlayers.program.cone_program import ConeStructure
+from tf_cvxlayers.runtime.memory import memory_size
+
+# What the matrices of one element may take of the memory: a solver has several of them
+# at a time.
+_MOST = 0.25
 
 
 class EngineChoice(NamedTuple):
@@ -23,9 +28,16 @@ def choose_engine(wanted: str | Engine, structure: ConeStructure) -> EngineChoic
         structure: of the program.
 
     Raises:
-        ProblemError: no engine of that name takes the program's cones.
+        ProblemError: no engine of that name takes the program's cones, or its matrices
+            would take most of the memory.
         ArgumentError: there is no such engine.
     """
+    choice = _chosen(wanted, structure)
+    _require_memory(choice.engine, structure)
+    return choice
+
+
+def _chosen(wanted: str | Engine, structure: ConeStructure) -> EngineChoice:
     if wanted == "auto":
         return _preferred(structure)
     if isinstance(wanted, Engine):
@@ -77,6 +89,25 @@ def _preferred(structure: ConeStructure) -> EngineChoice:
         "Expected cones that some engine takes. "
         f"Received: {structure.cones.describe()}."
     )
+
+
+def _require_memory(engine: Engine, structure: ConeStructure) -> None:
+    """Raise for matrices that would not fit, before anything is allocated."""
+    needed, there = engine.bytes_needed(structure), memory_size()
+    if there is None or needed <= _MOST * there:
+        return
+    words = f"{structure.n} variables, {structure.cones.describe()}"
+    raise ProblemError(
+        f"Expected a program whose matrices take at most {_MOST:.0%} of the memory, "
+        f"which is {_gibibytes(there)}. Received: {words}, for each element of which "
+        f"{engine.name} needs {_gibibytes(needed)}. Try engine='auto', which knows "
+        "sparse matrices, or a smaller problem: a large cone in several small ones, "
+        "fewer or shorter constraints."
+    )
+
+
+def _gibibytes(size: int) -> str:
+    return f"{size / 2**30:.2g} GiB"
 
 
 def _missing(engine: Engine, structure: ConeStructure) -> str:

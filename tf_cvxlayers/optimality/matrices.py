@@ -32,6 +32,15 @@ def fits_dense(structure: ConeStructure) -> bool:
     return order <= (_FULL_ORDER if full else _DENSE_ORDER)
 
 
+def dense_numbers(structure: ConeStructure) -> int:
+    """How many numbers dense matrices of one element hold, and a factorization."""
+    n, polyhedral = structure.n, structure.cones.is_polyhedral
+    rows = structure.m - (structure.bounds.size if polyhedral else 0)
+    # With a diagonal objective and bounds there is no matrix at all.
+    factored = n * n if rows or not structure.P.is_diagonal else 0
+    return rows * n + factored
+
+
 class Matrices(NamedTuple):
     """The data of a cone program as matrices that can be factored, and vectors."""
 

@@ -26,7 +26,11 @@ import tensorflow as tf
 from scipy.sparse.linalg import LinearOperator, lsqr
 
 from tf_cvxlayers.linalg.batch_axis import batch_size
-from tf_cvxlayers.optimality.cones.product import Spectrum, derivative_pattern
+from tf_cvxlayers.optimality.cones.derivative import (
+    DerivativePattern,
+    derivative_entries,
+)
+from tf_cvxlayers.optimality.cones.product import Spectrum
 from tf_cvxlayers.optimality.quasidefinite import Quasidefinite
 from tf_cvxlayers.optimality.sparse_lu import SparseLU
 from tf_cvxlayers.program.cone_program import ConeStructure
@@ -68,7 +72,7 @@ def sparse_solve(
         method: how.
         threads: how many elements at a time.
     """
-    D = Spectrum.at(structure.cones, *pair).derivative_entries()
+    D = derivative_entries(Spectrum.at(structure.cones, *pair))
     settings = np.array([method, threads or 0], np.int32)
     batch = batch_size(right)
     key, content = map(callback.bytes_tensor, payload_of(structure))
@@ -125,21 +129,24 @@ def _least_squares(structure, data, right, steps):
     half = sp.csr_array((folding @ P, (upper.rows, upper.columns)), shape=(n, n))
     full = half + sp.triu(half, 1).T
     A = sp.csr_array((A, (structure.A.rows, structure.A.columns)), shape=(m, n))
-    D = sp.csr_array((D, derivative_pattern(structure.cones)), shape=(m, m))
+    E11, E12, E21 = DerivativePattern.of(structure.cones).matrices(D)
+
+    def derivative(z):
+        return E11 @ z + E12 @ (E21 @ z)
 
     def forward(r):
         r1, r2 = r[:n], r[n:]
-        return np.concatenate([full @ r1 - A.T @ r2, D @ (A @ r1 - r2) + r2])
+        return np.concatenate([full @ r1 - A.T @ r2, derivative(A @ r1 - r2) + r2])
 
     def backward(r):
         r1, r2 = r[:n], r[n:]
-        Dr = D @ r2
+        Dr = derivative(r2)
         return np.concatenate([full @ r1 + A.T @ Dr, r2 - Dr - A @ r1])
 
     operator = LinearOperator(
         (n + m, n + m), matvec=forward, rmatvec=backward, dtype=np.float64
     )
-    both = np.concatenate([a, D @ u + g])
+    both = np.concatenate([a, derivative(u) + g])
     r = lsqr(operator, both, atol=1e-13, btol=1e-13, iter_lim=steps)[0]
     return r[:n], r[n:]
 

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
 from tf_cvxlayers.linalg.refined_solution import refined_solution
-from tf_cvxlayers.optimality.cones.product import derivative_pattern
+from tf_cvxlayers.optimality.cones.derivative import DerivativePattern
 from tf_cvxlayers.program.cone_program import ConeStructure
 
 _DELTA = 1e-8
@@ -27,18 +27,20 @@ class SparseLU:
         (P, self.folding), A = structure.P.upper, structure.A
         self.n, self.m = n, m
         off = np.flatnonzero(P.rows != P.columns)
-        D_rows, D_columns = derivative_pattern(structure.cones)
-        ones = np.arange(m)
-        # Blocks in the order of `solve`: P, its lower triangle, -A', A, -D, I, -I, I.
+        D = DerivativePattern.of(structure.cones)
+        # The rows of `E21` are the last.
+        D_rows = np.where(D.rows < m, n, n + m) + D.rows
+        ones, more = np.arange(m), n + 2 * m + np.arange(D.more)
+        # In the order of `solve`: P, its lower triangle, -A', A, -E, I, -I, I, I.
         rows = [P.rows, P.columns[off], A.columns, n + m + A.rows]
         columns = [P.columns, P.rows[off], n + A.rows, A.columns]
-        rows += [n + D_rows, n + ones, n + m + ones, n + m + ones]
-        columns += [n + m + D_columns, n + ones, n + ones, n + m + ones]
-        self.off, self.ones = off, np.ones(m)
+        rows += [D_rows, n + ones, n + m + ones, n + m + ones, more]
+        columns += [n + m + D.columns, n + ones, n + ones, n + m + ones, more]
+        self.off, self.ones, self.more = off, np.ones(m), np.ones(D.more)
         self.delta = sp.diags_array(
-            np.concatenate([np.full(n + m, _DELTA), np.zeros(m)]), format="csc"
+            np.repeat([_DELTA, 0.0], [n + m, m + D.more]), format="csc"
         )
-        size = n + 2 * m
+        size = n + 2 * m + D.more
         count = sum(part.size for part in rows)
         numbered = sp.csc_array(
             (
@@ -55,16 +57,17 @@ class SparseLU:
 
         Args:
             P, A: the values of the structure's matrices.
-            D: the entries of `D`.
+            D: the entries of `D`, see `DerivativePattern`.
             right: `a`, `g` and `u`.
         """
         P = self.folding @ P
         values = [P, P[self.off], -A, A, -D, self.ones, -self.ones, self.ones]
+        values.append(self.more)
         entries = np.concatenate(values)[self.order]
         matrix = sp.csc_array(
             (entries, self.indices, self.indptr), shape=(self.size, self.size)
         )
-        b = np.concatenate(right)
+        b = np.concatenate([*right, 0.0 * self.more])
         solution, missed = np.zeros_like(b), 1.0
         # Exactly singular ones have no factor.
         with contextlib.suppress(RuntimeError):

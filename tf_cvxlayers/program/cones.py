@@ -15,6 +15,7 @@ package compares names of kinds: what differs from kind to kind is looked up in 
 """
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -138,7 +139,7 @@ class ConeDims:
     exponential: int = 0
     power: tuple[float, ...] = ()
 
-    @property
+    @functools.cached_property
     def blocks(self) -> tuple[Cone, ...]:
         """The cones in the order of their rows."""
         return tuple(
@@ -147,7 +148,7 @@ class ConeDims:
             for rows, parameter in kind.cones(getattr(self, name))
         )
 
-    @property
+    @functools.cached_property
     def runs(self) -> tuple[Run, ...]:
         """The cones in the order of their rows, equal neighbours together."""
         runs, start = [], 0
@@ -156,12 +157,12 @@ class ConeDims:
             start += runs[-1].size
         return tuple(runs)
 
-    @property
+    @functools.cached_property
     def size(self) -> int:
         """The number of rows."""
         return sum(cone.rows for cone in self.blocks)
 
-    @property
+    @functools.cached_property
     def kinds(self) -> frozenset[str]:
         """The kinds of cones that occur."""
         return frozenset(cone.kind for cone in self.blocks)
@@ -174,7 +175,7 @@ class ConeDims:
     def with_equal_cones_together(self) -> tuple["ConeDims", np.ndarray]:
         """The product with equal cones next to each other, and the order `[size]` of
         the rows that brings them there."""
-        blocks, fields = self.blocks, vars(self)
+        blocks = self.blocks
         ends = np.cumsum([cone.rows for cone in blocks], dtype=int)
         kinds = list(KINDS)
         order = sorted(
@@ -183,9 +184,9 @@ class ConeDims:
         )
         rows = [np.arange(ends[k] - blocks[k].rows, ends[k]) for k in order]
         lists: dict[str, Any] = {
-            name: tuple(sorted(fields[name]))
+            name: tuple(sorted(sizes))
             for name in kinds
-            if isinstance(fields[name], tuple)
+            if isinstance(sizes := getattr(self, name), tuple)
         }
         dims = dataclasses.replace(self, **lists)
         return dims, np.concatenate([np.zeros(0, int), *rows])

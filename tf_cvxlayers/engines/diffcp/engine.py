@@ -22,7 +22,13 @@ from tf_cvxlayers.errors import ArgumentError, Status
 from tf_cvxlayers.linalg.batch_axis import batch_size
 from tf_cvxlayers.optimality.adjoint import data_gradient, direct_adjoint
 from tf_cvxlayers.optimality.certificates import is_infeasible
-from tf_cvxlayers.optimality.matrices import dense_matrices, fits_dense, sparse_matrices
+from tf_cvxlayers.optimality.cones.derivative import derivative_size
+from tf_cvxlayers.optimality.matrices import (
+    dense_matrices,
+    dense_numbers,
+    fits_dense,
+    sparse_matrices,
+)
 from tf_cvxlayers.optimality.refinement import Newton, refined, refined_densely
 from tf_cvxlayers.optimality.sparse_kkt import Method, sparse_solve
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
@@ -114,6 +120,12 @@ class Diffcp(Engine):
     def accepts(self, structure: ConeStructure) -> bool:
         quadratic = SOLVERS[self.solver].quadratic
         return super().accepts(structure) and (quadratic or structure.P.size == 0)
+
+    def bytes_needed(self, structure: ConeStructure) -> int:
+        if fits_dense(structure):
+            return 8 * dense_numbers(structure)
+        # The numbers of rows and columns are as large.
+        return 24 * derivative_size(structure.cones)
 
     def _element_solver(self, structure: ConeStructure) -> ElementSolver:
         """The solver of one element of this structure, with the engine's settings."""

@@ -12,7 +12,12 @@ from tf_cvxlayers.engines.interior_point.null_space import solve_in_null_space
 from tf_cvxlayers.engines.interior_point.phases import solved_in_phases
 from tf_cvxlayers.linalg.dense_rows import DenseRows
 from tf_cvxlayers.optimality.adjoint import direct_adjoint
-from tf_cvxlayers.optimality.matrices import Matrices, dense_matrices, fits_dense
+from tf_cvxlayers.optimality.matrices import (
+    Matrices,
+    dense_matrices,
+    dense_numbers,
+    fits_dense,
+)
 from tf_cvxlayers.program import cones
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
 from tf_cvxlayers.runtime.chunks import in_chunks
@@ -64,6 +69,9 @@ class InteriorPoint(Engine):
 
     def objection(self, structure: ConeStructure) -> str | None:
         return None if fits_dense(structure) else "large and sparse"
+
+    def bytes_needed(self, structure: ConeStructure) -> int:
+        return 8 * dense_numbers(structure)
 
     def solve(
         self,

@@ -227,30 +227,3 @@ class Spectrum(NamedTuple):
                 tf.broadcast_to(part, [batch, part.shape[1], width]) for part in parts
             ]
         return side_by_side(parts, matrix)
-
-    def derivative_entries(self) -> tf.Tensor:
-        """The entries of `D` cone by cone, `[B, entries]`, see `derivative_pattern`."""
-        parts = []
-        for turn in self.turns:
-            run = turn.run
-            values = self.values[:, run.span]
-            if turn.basis is not None:
-                eye = tf.eye(run.rows, batch_shape=[1], dtype=tf.float64)
-                turned = turn.of(tf.tile(eye, [1, run.number, 1]), True)
-                full = turn.of(tf.expand_dims(values, 2) * turned, False)
-                values = tf.reshape(full, [-1, run.size * run.rows])
-            parts.append(values)
-        return tf.concat(parts, axis=1) if parts else self.values
-
-
-def derivative_pattern(dims: ConeDims) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the entries that `Spectrum.derivative_entries` gives."""
-    rows, columns, start = [], [], 0
-    for cone in dims.blocks:
-        index = np.arange(start, start + cone.rows)
-        start += cone.rows
-        diagonal = geometry_of(cone).keeps_axes
-        rows.append(index if diagonal else np.repeat(index, cone.rows))
-        columns.append(index if diagonal else np.tile(index, cone.rows))
-    empty = np.zeros(0, np.int64)
-    return np.concatenate([empty, *rows]), np.concatenate([empty, *columns])

@@ -37,6 +37,12 @@ class ConeGeometry(abc.ABC):
         return False
 
     @property
+    def leading_eigenvalues(self) -> int:
+        """After how many of the eigenvalues of `D` all others are equal, where that is
+        far fewer than there are; else zero."""
+        return 0
+
+    @property
     def nonnegative_rows(self) -> Sequence[int]:
         """The rows of a curved cone that are nowhere negative in it."""
         return ()

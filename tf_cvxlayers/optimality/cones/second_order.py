@@ -36,6 +36,10 @@ class SecondOrder(ConeGeometry):
         return self.size == 1
 
     @property
+    def leading_eigenvalues(self) -> int:
+        return 2 if self.size > _SMALL else 0
+
+    @property
     def nonnegative_rows(self) -> Sequence[int]:
         return (0,)
 

@@ -1,0 +1,46 @@
+"""A program whose matrices do not fit in memory is refused before they are made."""
+
+import cvxpy as cp
+import pytest
+
+from tf_cvxlayers import CvxpyLayer
+from tf_cvxlayers.engines import selection
+from tf_cvxlayers.errors import ProblemError
+from tf_cvxlayers.runtime import memory
+
+
+def _chain(n, engine):
+    x, y = cp.Parameter(n, name="x"), cp.Variable(n)
+    problem = cp.Problem(
+        cp.Minimize(cp.sum_squares(y - x)), [cp.norm_inf(cp.diff(y)) <= 1]
+    )
+    return CvxpyLayer(problem, [x], y, engine=engine)
+
+
+def test_dense_matrices_of_a_large_program():
+    with pytest.raises(ProblemError, match=r"5000.* variables.*interior_point needs"):
+        _chain(50_000, "interior_point")
+    assert _chain(50_000, "auto").engine.name == "diffcp"
+
+
+def test_the_derivative_of_a_large_matrix_cone():
+    X, C = cp.Variable((300, 300), PSD=True), cp.Parameter((300, 300), name="C")
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(X - C)), [cp.trace(X) == 1])
+    with pytest.raises(ProblemError, match=r"PSD cone of order .300..*GiB"):
+        CvxpyLayer(problem, [C], X)
+
+
+def test_a_small_container_is_heeded(monkeypatch, tmp_path):
+    limit = tmp_path / "memory.max"
+    for text, expected in (("max\n", None), ("1048576\n", 2**20)):
+        limit.write_text(text)
+        monkeypatch.setattr(memory, "_LIMITS", (limit,))
+        if expected:
+            assert memory.memory_size() == expected
+        else:
+            assert memory.memory_size() > 2**27
+    monkeypatch.setattr(selection, "memory_size", lambda: 2**20)
+    with pytest.raises(ProblemError, match=r"0\.00098 GiB"):
+        _chain(400, "interior_point")
+    monkeypatch.setattr(selection, "memory_size", lambda: None)
+    assert _chain(400, "interior_point").engine.name == "interior_point"
