@@ -66,10 +66,13 @@ class Engine(abc.ABC):
         """Whether it can handle a program of this structure."""
         return structure.cones.kinds <= self.cones
 
-    def objection(self, structure: ConeStructure) -> str | None:
-        """Why another engine would be better for a program that it can handle; None
-        where it is the right one."""
-        return None
+    @abc.abstractmethod
+    def milliseconds(self, structure: ConeStructure, batch: int) -> float:
+        """About what forward and backward take for a batch, on a processor with two
+        cores: for a choice between engines, within a factor of two or three.
+
+        The numbers are fitted on what `benchmarks/engines.py` measures.
+        """
 
     def bytes_needed(self, structure: ConeStructure) -> int:
         """The memory that the matrices of one element take, at least."""

@@ -8,6 +8,9 @@ from tf_cvxlayers.errors import ArgumentError, ProblemError
 from tf_cvxlayers.program.cone_program import ConeStructure
 from tf_cvxlayers.runtime.memory import memory_size
 
+# The batch that times are estimated for; and up to how many times as long as the
+# fastest an engine may take that comes before it, or that needs no Python in a file.
+_BATCH, _TIMES, _TIMES_IN_FILES = 32, 1.2, 10.0
 # What the matrices of one element may take of the memory: a solver has several of them
 # at a time.
 _MOST = 0.25
@@ -67,7 +70,7 @@ def portable_engine(structure: ConeStructure) -> tuple[Engine | None, str | None
     candidates = [engine for engine in ENGINES if engine.portable]
     for engine in candidates:
         if engine.accepts(structure):
-            return engine, engine.objection(structure)
+            return engine, _objection(engine, structure, _TIMES_IN_FILES)
     missing = [
         f"{engine.name} has no {_missing(engine, structure)}" for engine in candidates
     ]
@@ -77,18 +80,39 @@ def portable_engine(structure: ConeStructure) -> tuple[Engine | None, str | None
 def _preferred(structure: ConeStructure) -> EngineChoice:
     passed_over: list[str] = []
     for engine in ENGINES:
-        if not engine.accepts(structure):
-            objection: str | None = f"no {_missing(engine, structure)}"
-        else:
-            objection = engine.objection(structure)
+        objection = _objection(engine, structure)
         if objection is None:
-            why = "by engine='auto': the first that suits"
+            estimate = engine.milliseconds(structure, _BATCH)
+            why = f"by engine='auto', {_time(estimate)} for a batch of {_BATCH}"
             return EngineChoice(engine, "; ".join([why, *passed_over]))
         passed_over.append(f"passed over {engine.name} ({objection})")
     raise ProblemError(  # pragma: no cover - the last one takes every cone
         "Expected cones that some engine takes. "
         f"Received: {structure.cones.describe()}."
     )
+
+
+def _objection(
+    engine: Engine, structure: ConeStructure, times: float = _TIMES
+) -> str | None:
+    """Why another engine is better for a program; None where it takes at most so many
+    times as long as the fastest."""
+    if not engine.accepts(structure):
+        return f"no {_missing(engine, structure)}"
+    all_of_them = [
+        other.milliseconds(structure, _BATCH)
+        for other in ENGINES
+        if other.accepts(structure)
+    ]
+    own = engine.milliseconds(structure, _BATCH)
+    least = min(all_of_them)
+    if own <= times * least:
+        return None
+    return f"{_time(own)} for a batch of {_BATCH}, where another takes {_time(least)}"
+
+
+def _time(milliseconds: float) -> str:
+    return f"about {milliseconds:.2g} ms"
 
 
 def _require_memory(engine: Engine, structure: ConeStructure) -> None:

@@ -41,6 +41,22 @@ def dense_numbers(structure: ConeStructure) -> int:
     return rows * n + factored
 
 
+def dense_work(structure: ConeStructure) -> float:
+    """How many multiplications the dense factorizations of one element take, once.
+
+    Equalities are a null space and what is factored in it, but for a single one.
+    """
+    n, equalities = structure.n, structure.cones.zero
+    bounds = structure.bounds if structure.cones.is_polyhedral else np.zeros(0, int)
+    rows = structure.m - equalities - int(np.sum(bounds >= equalities))
+    work = 0.0
+    if rows or not structure.P.is_diagonal:
+        work += n**3 / 3 + rows * n**2
+    if equalities > 1:
+        work += 2 * (equalities * n**2 + max(n - equalities, 0) ** 3 / 3)
+    return work
+
+
 class Matrices(NamedTuple):
     """The data of a cone program as matrices that can be factored, and vectors."""
 

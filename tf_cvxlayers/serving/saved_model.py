@@ -207,7 +207,8 @@ def _reason(choice: PortableChoice) -> str:
     cones = layer.pipeline.reduction.structure.cones.describe()
     return (
         f"layer {path!r} ({cones}) is solved by {layer.engine.name}, in Python"
-        f"{'' if engine is None else f'; {engine.name} could, but it is'}: {objection}"
+        f"{'' if engine is None else f'; {engine.name} could, but would take'}: "
+        f"{objection}"
     )
 
 

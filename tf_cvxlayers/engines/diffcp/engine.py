@@ -121,6 +121,10 @@ class Diffcp(Engine):
         quadratic = SOLVERS[self.solver].quadratic
         return super().accepts(structure) and (quadratic or structure.P.size == 0)
 
+    def milliseconds(self, structure: ConeStructure, batch: int) -> float:
+        entries = structure.A.size + structure.P.size + structure.n + structure.m
+        return 2.6 + batch * SOLVERS[self.solver].slowness * (0.25 + 4.7e-4 * entries)
+
     def bytes_needed(self, structure: ConeStructure) -> int:
         if fits_dense(structure):
             return 8 * dense_numbers(structure)

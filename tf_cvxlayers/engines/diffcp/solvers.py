@@ -88,6 +88,7 @@ class Solver:
             names a file, as some settings of SCS do, or prints, is none of them, since
             an engine may come from a file.
         fixed: what is set differently from its own defaults.
+        slowness: how long it takes, in times of the fastest.
     """
 
     method: str
@@ -98,6 +99,7 @@ class Solver:
     max_iterations: int
     options: dict[str, Setting]
     fixed: tuple[tuple[str, Any], ...] = ()
+    slowness: float = 1.0
 
     def check_options(self, options: Any) -> None:
         """Raise ArgumentError for options that are none."""
@@ -167,6 +169,7 @@ SOLVERS = {
             acceleration_interval=Setting(int, 1, LARGEST),
             alpha=Setting(float, 1e-3, 1.999),
         ),
+        slowness=10.0,
     ),
     "ecos": Solver(
         "ECOS",
