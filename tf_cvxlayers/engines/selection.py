@@ -112,7 +112,9 @@ def _objection(
 
 
 def _time(milliseconds: float) -> str:
-    return f"about {milliseconds:.2g} ms"
+    if milliseconds < 1000:
+        return f"about {milliseconds:.2g} ms"
+    return f"about {milliseconds / 1000:.2g} s"
 
 
 def _require_memory(engine: Engine, structure: ConeStructure) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.linalg.patterns import Pattern
-from tf_cvxlayers.linalg.sparse import take
+from tf_cvxlayers.linalg.sparse import as_indices, take
 
 
 def column_largest(pattern: Pattern, sizes: tf.Tensor) -> tf.Tensor:
@@ -41,18 +41,20 @@ def _largest(sizes: tf.Tensor, groups: np.ndarray, count: int) -> tf.Tensor:
     """The largest in each of `count` groups, from a table with one line a group."""
     if groups.size == 0:
         return tf.zeros([tf.shape(sizes)[0], count], sizes.dtype)
-    order = np.argsort(groups, kind="stable")
     each = np.bincount(groups, minlength=count)
     width = int(each.max())
-    table = np.full((count, width), groups.size)
-    place = np.arange(groups.size) - np.repeat(np.cumsum(each) - each, each)
-    table[groups[order], place] = order
-    if width == 1 and np.array_equal(table[:, 0], np.arange(groups.size)):
-        return sizes
-    if table.size <= 2 * groups.size + count:
+    if count * width <= 2 * groups.size + count:
+        order = np.argsort(groups, kind="stable")
+        place = np.arange(groups.size) - np.repeat(np.cumsum(each) - each, each)
+        table = np.full((count, width), groups.size)
+        table[groups[order], place] = order
+        if width == 1 and np.array_equal(table[:, 0], np.arange(groups.size)):
+            return sizes
         filled = tf.pad(sizes, [[0, 0], [0, 1]])
         entries = take(filled, table.ravel())
         return tf.reduce_max(tf.reshape(entries, [-1, count, width]), axis=2)
     # Of groups of very different sizes the table would be mostly empty.
-    by_group = tf.math.unsorted_segment_max(tf.transpose(sizes), groups, count)
+    by_group = tf.math.unsorted_segment_max(
+        tf.transpose(sizes), as_indices(groups), count
+    )
     return tf.nn.relu(tf.transpose(by_group))

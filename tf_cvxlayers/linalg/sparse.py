@@ -52,7 +52,14 @@ def take(values: tf.Tensor | Sequence[tf.Tensor], columns: np.ndarray) -> tf.Ten
     # Along the first axis, where TensorFlow's gradient is a few ops; along the second
     # it is so many that they take most of the time of tracing a layer.
     everything = tf.transpose(joined(parts))
-    return tf.transpose(tf.gather(everything, columns_of_all))
+    return tf.transpose(tf.gather(everything, as_indices(columns_of_all)))
+
+
+def as_indices(numbers: np.ndarray) -> np.ndarray:
+    """Numbers of rows or columns as TensorFlow takes them, in half the bytes: in a
+    large program they are most of its graph."""
+    small = numbers.size == 0 or numbers.max() <= np.iinfo(np.int32).max
+    return numbers.astype(np.int32) if small else numbers
 
 
 def _needed(
@@ -93,7 +100,7 @@ def sum_by_row(terms: tf.Tensor, rows: np.ndarray, size: int) -> tf.Tensor:
         where = np.full(size, rows.size)
         where[rows] = np.arange(rows.size)
         return take(tf.pad(terms, [[0, 0], [0, 1]]), where)
-    by_row = tf.math.unsorted_segment_sum(tf.transpose(terms), rows, size)
+    by_row = tf.math.unsorted_segment_sum(tf.transpose(terms), as_indices(rows), size)
     return tf.transpose(by_row)
 
 

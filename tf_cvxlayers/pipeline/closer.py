@@ -17,8 +17,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.linalg.extremes import typical
+from tf_cvxlayers.linalg.patterns import Pattern
 from tf_cvxlayers.linalg.singular_values import SingularValues
-from tf_cvxlayers.linalg.sparse import to_dense
+from tf_cvxlayers.linalg.sparse import take, to_dense
 from tf_cvxlayers.linalg.vectors import largest
 from tf_cvxlayers.optimality.certificates import least_squares_point
 from tf_cvxlayers.optimality.cones.table import geometry_of
@@ -139,7 +140,10 @@ def _in_agreement(
 ) -> tf.Tensor:
     """`b`, with equalities that agree but for rounding made to agree."""
     p = structure.cones.zero
-    A, b = to_dense(structure.A, data.A)[:, :p], data.b[:, :p]
+    rows, columns = structure.A.rows, structure.A.columns
+    (entries,) = np.nonzero(rows < p)
+    pattern = Pattern(rows[entries], columns[entries], (p, structure.n))
+    A, b = to_dense(pattern, take(data.A, entries)), data.b[:, :p]
     # In rows of one length what is singular does not depend on their units.
     length = tf.norm(A, axis=2)
     length = tf.where(length > 0, length, tf.ones_like(length))
