@@ -1,6 +1,6 @@
 """The problems that are timed: their numbers, and their answers.
 
-Only NumPy is imported here, because the driver and every worker, each in an
+Only NumPy and SciPy are imported here, because the driver and every worker, each in an
 environment of its own, read this file. How a workload is *stated* (in CVXPY, or by
 hand for a library that wants matrices) is the worker's side of the matter.
 
@@ -18,6 +18,7 @@ from functools import partial
 import numpy as np
 
 from instances.arrays import Arrays
+from instances.polished import sparse_programs
 from instances.programs import quadratic_programs, sudoku
 from instances.projections import ellipsoid, relu, sparsemax
 
@@ -66,6 +67,31 @@ def _quadratic(
     )
 
 
+#: The large ones: their forms, in sizes a factor of four apart, and what they are.
+LARGE = {
+    "simplex": ((1000, 4000), "projection on the simplex"),
+    "chain": ((1000, 4000), "projection on a chain"),
+    "variation": ((1000, 4000), "total variation"),
+    "control": ((50, 200), "control, 12 states, 4 inputs"),
+    "portfolio": ((500,), "portfolio by factors"),
+    "transport": ((50,), "regularized transport"),
+    "battery": ((672,), "battery, a week in steps of 15 minutes"),
+    "flow": ((200,), "flow on a network"),
+}
+
+
+def _large(form: str, size: int, title: str, batch: int = 16) -> Workload:
+    """Return a workload of one parameter and many variables."""
+    return Workload(
+        name=f"{form}_{size}",
+        title=f"Large: {title}, batch {batch}, size {size}",
+        form=form,
+        parameters=("x",),
+        shared=(),
+        make=partial(sparse_programs, form=form, size=size, batch=batch),
+    )
+
+
 WORKLOADS = {
     workload.name: workload
     for workload in (
@@ -104,6 +130,11 @@ WORKLOADS = {
             parameters=("A", "c", "x"),
             shared=("A", "c"),
             make=ellipsoid,
+        ),
+        *(
+            _large(form, size, title)
+            for form, (sizes, title) in LARGE.items()
+            for size in sizes
         ),
     )
 }

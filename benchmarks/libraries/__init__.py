@@ -23,4 +23,5 @@ LIBRARIES = {
     "qpth": Library(HERE / "worker_qpth.py"),
     "proxsuite": Library(HERE / "worker_proxsuite.py"),
     "moreau": Library(HERE / "worker_moreau.py"),
+    "dqp": Library(HERE / "worker_dqp.py"),
 }

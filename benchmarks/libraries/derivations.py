@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from instances.programs import SUDOKU_WEIGHT
+from instances.sparse_forms import SparseForm
 from instances.workloads import WORKLOADS
 from torch import Tensor
 
@@ -99,6 +101,48 @@ def _bounds(weight: float, n: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return (Q, G, h) of a multiple of the squared norm over z >= 0."""
     identity = torch.eye(n, dtype=torch.float64)
     return weight * identity, -identity, torch.zeros(n, dtype=torch.float64)
+
+
+class SparseTorch(NamedTuple):
+    """A large program with its vectors as functions of the parameter, in PyTorch."""
+
+    form: SparseForm
+    asked: Tensor
+    q: tuple[Tensor, Tensor]
+    b: tuple[Tensor, Tensor]
+    h: Tensor
+
+    def vectors(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return ``q``, ``b`` and ``h`` of a batch."""
+        q, b = (
+            constant + torch.sparse.mm(matrix, x.mT).mT
+            for constant, matrix in (self.q, self.b)
+        )
+        return q, b, self.h.expand(len(x), -1)
+
+
+def sparse_torch(form: SparseForm) -> SparseTorch:
+    """Return a form in PyTorch."""
+
+    def pair(constant, matrix):
+        parts = (matrix.indptr, matrix.indices, matrix.data)
+        tensors = [torch.from_numpy(np.asarray(part)) for part in parts]
+        return torch.from_numpy(constant), torch.sparse_csr_tensor(
+            *tensors, size=matrix.shape
+        )
+
+    return SparseTorch(
+        form,
+        torch.from_numpy(form.asked),
+        pair(form.q, form.Q),
+        pair(form.b, form.B),
+        torch.from_numpy(form.h),
+    )
+
+
+def size_of(workload: str) -> int:
+    """Return the size of a large workload, which is in its name."""
+    return int(workload.rpartition("_")[2])
 
 
 #: By the workload's form. The ellipsoid is no quadratic program.

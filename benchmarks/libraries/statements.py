@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import cvxpy as cp
 import numpy as np
+from instances import sparse_forms as forms
 from instances.programs import SUDOKU_WEIGHT
 from instances.workloads import WORKLOADS
 
@@ -86,12 +87,104 @@ def _ellipsoid(shapes: Mapping[str, tuple[int, ...]]) -> Statement:
     return Statement(problem, {"A": A, "c": c, "x": x}, z)
 
 
+def _projection(shapes: Mapping[str, tuple[int, ...]], constraints) -> Statement:
+    n = shapes["x"][1]
+    x, z = cp.Parameter(n, name="x"), cp.Variable(n, name="z")
+    objective = cp.Minimize(cp.sum_squares(z - x))
+    return Statement(cp.Problem(objective, constraints(z)), {"x": x}, z)
+
+
+def _simplex(shapes: Mapping[str, tuple[int, ...]]) -> Statement:
+    """State the projection on the simplex."""
+    return _projection(shapes, lambda z: [cp.sum(z) == 1, z >= 0])
+
+
+def _chain(shapes: Mapping[str, tuple[int, ...]]) -> Statement:
+    """State the projection on points whose neighbours are near."""
+    return _projection(shapes, lambda z: [cp.norm_inf(cp.diff(z)) <= 1])
+
+
+def _variation(shapes: Mapping[str, tuple[int, ...]]) -> Statement:
+    """State total variation denoising."""
+    n = shapes["x"][1]
+    x, z = cp.Parameter(n, name="x"), cp.Variable(n, name="z")
+    cost = 0.5 * cp.sum_squares(z - x) + forms.VARIATION * cp.tv(z)
+    return Statement(cp.Problem(cp.Minimize(cost)), {"x": x}, z)
+
+
+def _control(shapes: Mapping[str, tuple[int, ...]]) -> Statement:
+    """State model-predictive control; the answer is the inputs, step by step."""
+    A, B = forms.dynamics()
+    horizon = shapes["cotangent"][1] // forms.INPUTS
+    x = cp.Parameter(forms.STATES, name="x")
+    z = cp.Variable(forms.INPUTS * horizon, name="z")
+    states = cp.Variable((forms.STATES, horizon + 1))
+    inputs = cp.reshape(z, (forms.INPUTS, horizon), order="F")
+    rows = [states[:, 0] == x, states[:, 1:] == A @ states[:, :-1] + B @ inputs]
+    rows.append(cp.abs(inputs) <= forms.SATURATION)
+    cost = cp.sum_squares(states) + cp.sum_squares(inputs)
+    return Statement(cp.Problem(cp.Minimize(cost), rows), {"x": x}, z)
+
+
+def _portfolio(shapes: Mapping[str, tuple[int, ...]]) -> Statement:
+    """State a portfolio of least risk by factors."""
+    n = shapes["x"][1]
+    F, own = forms.factors(n)
+    x, z = cp.Parameter(n, name="x"), cp.Variable(n, name="z")
+    f = cp.Variable(F.shape[1])
+    risk = cp.sum_squares(cp.multiply(own, z)) + cp.sum_squares(f)
+    rows = [f == F.T @ z, cp.sum(z) == 1, z >= 0]
+    return Statement(cp.Problem(cp.Minimize(risk - x @ z), rows), {"x": x}, z)
+
+
+def _transport(shapes: Mapping[str, tuple[int, ...]]) -> Statement:
+    """State transport between uniform distributions, row by row."""
+    n = round(np.sqrt(shapes["x"][1]))
+    x, z = cp.Parameter(n * n, name="x"), cp.Variable(n * n, name="z")
+    plan = cp.reshape(z, (n, n), order="C")
+    even = np.ones(n) / n
+    rows = [cp.sum(plan, axis=1) == even, cp.sum(plan, axis=0) == even, z >= 0]
+    cost = x @ z + 0.5 * cp.sum_squares(z)
+    return Statement(cp.Problem(cp.Minimize(cost), rows), {"x": x}, z)
+
+
+def _battery(shapes: Mapping[str, tuple[int, ...]]) -> Statement:
+    """State when a battery is charged, for prices."""
+    steps = shapes["x"][1]
+    x, z = cp.Parameter(steps, name="x"), cp.Variable(steps, name="z")
+    out, state = cp.Variable(steps), cp.Variable(steps + 1)
+    gain = forms.EFFICIENCY * z - out / forms.EFFICIENCY
+    rows = [state[0] == forms.CAPACITY / 2, state[1:] == state[:-1] + gain]
+    rows += [state >= 0, state <= forms.CAPACITY]
+    rows += [z >= 0, z <= forms.POWER, out >= 0, out <= forms.POWER]
+    wear = forms.WEAR * (cp.sum_squares(z) + cp.sum_squares(out))
+    return Statement(cp.Problem(cp.Minimize(x @ (z - out) + wear), rows), {"x": x}, z)
+
+
+def _flow(shapes: Mapping[str, tuple[int, ...]]) -> Statement:
+    """State a flow of least cost."""
+    arcs = shapes["x"][1]
+    _, capacity, supply = forms.network(arcs // 4)
+    x, z = cp.Parameter(arcs, name="x"), cp.Variable(arcs, name="z")
+    rows = [forms.incidence(arcs // 4) @ z == supply[:-1], z >= 0, z <= capacity]
+    cost = x @ z + 0.1 * cp.sum_squares(z)
+    return Statement(cp.Problem(cp.Minimize(cost), rows), {"x": x}, z)
+
+
 _STATEMENTS = {
     "relu": _relu,
     "quadratic": _quadratic,
     "sudoku": _sudoku,
     "sparsemax": _sparsemax,
     "ellipsoid": _ellipsoid,
+    "simplex": _simplex,
+    "chain": _chain,
+    "variation": _variation,
+    "control": _control,
+    "portfolio": _portfolio,
+    "transport": _transport,
+    "battery": _battery,
+    "flow": _flow,
 }
 
 

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import numpy as np
 from cvxpylayers.torch import CvxpyLayer
-from instances.workloads import WORKLOADS
+from instances.workloads import LARGE, WORKLOADS
 
 from libraries import protocol, statements
 from libraries.torch_step import leaves_of, training_step
@@ -26,8 +26,10 @@ VARIANTS: dict[str, dict] = {
 WITHOUT_BOUNDS = tuple(
     name
     for name, workload in WORKLOADS.items()
-    if workload.form in ("quadratic", "ellipsoid")
+    if workload.form in ("quadratic", "ellipsoid", "chain", "variation", "control")
 )
+#: Large programs take minutes with SCS.
+SMALL = tuple(name for name, one in WORKLOADS.items() if one.form not in LARGE)
 
 
 class Cvxpylayers:
@@ -38,7 +40,7 @@ class Cvxpylayers:
         [version("cvxpylayers")]
         + [f"{name} {version(name)}" for name in ("diffcp", "scs", "moreau", "torch")]
     )
-    variants = dict.fromkeys(VARIANTS, tuple(WORKLOADS)) | {"moreau": WITHOUT_BOUNDS}
+    variants = dict.fromkeys(VARIANTS, SMALL) | {"moreau": WITHOUT_BOUNDS}
 
     def prepare(
         self, workload: str, variant: str, instance: dict[str, np.ndarray]

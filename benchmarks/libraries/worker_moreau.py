@@ -13,13 +13,15 @@ from typing import NamedTuple
 
 import moreau
 import numpy as np
+import scipy.sparse as sp
 import torch
-from instances.workloads import WORKLOADS
+from instances.sparse_forms import FORMS
+from instances.workloads import LARGE, WORKLOADS
 from moreau.torch import Solver
 from torch import Tensor
 
 from libraries import protocol
-from libraries.derivations import DERIVATIONS, Matrices
+from libraries.derivations import DERIVATIONS, Matrices, size_of, sparse_torch
 from libraries.torch_step import Leaves, leaves_of, training_step
 
 #: By default, small quadratic programs go to an active-set method, and the rest to an
@@ -94,12 +96,45 @@ class Moreau:
     version = f"{version('moreau')}, torch {version('torch')}"
     variants = dict.fromkeys(VARIANTS, tuple(WORKLOADS))
 
+    def _large(self, workload: str, variant: str, instance: dict) -> protocol.Step:
+        """Return the step of a large program, whose matrices are sparse."""
+        leaves = leaves_of(workload, instance)
+        program = sparse_torch(FORMS[WORKLOADS[workload].form](size_of(workload)))
+        P = program.form.P.tocsr()
+        rows = sp.vstack([program.form.A, program.form.G]).tocsr()
+        cones = moreau.Cones(
+            num_zero_cones=program.form.A.shape[0],
+            num_nonneg_cones=program.form.G.shape[0],
+        )
+        batch = len(instance["x"])
+        settings = moreau.Settings(
+            device="cpu", batch_size=batch, enable_grad=True, **VARIANTS[variant]()
+        )
+        patterns = [
+            torch.from_numpy(part.astype(np.int64))
+            for matrix in (P, rows)
+            for part in (matrix.indptr, matrix.indices)
+        ]
+        values = torch.from_numpy(P.data), torch.from_numpy(rows.data)
+        solver = Solver(
+            P.shape[0], rows.shape[0], *patterns, cones=cones, settings=settings
+        )
+
+        def solve(leaves: Leaves) -> Tensor:
+            q, b, h = program.vectors(leaves["x"])
+            z = solver.solve(*values, q, torch.cat([b, h], dim=-1)).x
+            return z[:, program.asked]
+
+        return training_step(leaves, instance, solve)
+
     def prepare(
         self, workload: str, variant: str, instance: dict[str, np.ndarray]
     ) -> protocol.Step:
         """Return the step; patterns and solver are made once."""
-        leaves = leaves_of(workload, instance)
         form = WORKLOADS[workload].form
+        if form in LARGE:
+            return self._large(workload, variant, instance)
+        leaves = leaves_of(workload, instance)
         if form == "ellipsoid":
             derive: Callable[[Leaves], Conic] = ellipsoid
             cones = moreau.Cones(so_cone_dims=[1 + len(instance["c"])])

@@ -5,6 +5,7 @@ fixed point and a matrix in float64: every step gains some ten digits. The adjoi
 the same matrix, refined in the same way, gives the gradient.
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
@@ -139,7 +140,7 @@ def independent_cones(instance: Instance):
     """The cones without the dependent equalities."""
     fewer = len(instance.y) - instance.independent.size
     dims = instance.cones
-    return type(dims)(**{**vars(dims), "zero": dims.zero - fewer})
+    return dataclasses.replace(dims, zero=dims.zero - fewer)
 
 
 def _inverse(matrix):
