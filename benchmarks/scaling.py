@@ -20,7 +20,6 @@ from typing import NamedTuple
 import numpy as np
 from instances.arrays import SOLUTION, Arrays
 from instances.programs import quadratic_programs
-from libraries import LIBRARIES
 from rich.console import Console
 from runs import environment, report, turns
 from runs.cast import Cast, heading, start
@@ -102,7 +101,7 @@ def arguments() -> argparse.Namespace:
     """Return the command line's wishes."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
-    add("--libraries", nargs="+", choices=LIBRARIES, default=list(LIBRARIES))
+    add("--libraries", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     add("--rounds", type=int, default=5, help="rounds per library and point")
     add("--warm-up", type=int, default=2, help="calls before the first round")
     add("--budget", type=float, default=10, help="seconds for the rounds of a point")
