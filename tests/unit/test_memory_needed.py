@@ -44,3 +44,17 @@ def test_a_small_container_is_heeded(monkeypatch, tmp_path):
         _chain(400, "interior_point")
     monkeypatch.setattr(selection, "memory_size", lambda: None)
     assert _chain(400, "interior_point").engine.name == "interior_point"
+
+
+def test_nor_does_a_file_get_them():
+    structure = _chain(50_000, "auto").pipeline.reduction.structure
+    engine, objection = selection.portable_engine(structure)
+    assert engine is None
+    assert "interior_point needs" in objection
+    # Where they fit, but take long, that is said.
+    structure = _chain(3000, "auto").pipeline.reduction.structure
+    engine, objection = selection.portable_engine(structure)
+    assert engine.name == "interior_point"
+    assert " s for a batch of 32, where another takes" in objection
+    structure = _chain(100, "auto").pipeline.reduction.structure
+    assert selection.portable_engine(structure)[1] is None

@@ -67,13 +67,15 @@ def _chosen(wanted: str | Engine, structure: ConeStructure) -> EngineChoice:
 def portable_engine(structure: ConeStructure) -> tuple[Engine | None, str | None]:
     """An engine without Python for a program, if there is one; and what is against it:
     why there is none, or why another engine was the better one."""
-    candidates = [engine for engine in ENGINES if engine.portable]
-    for engine in candidates:
-        if engine.accepts(structure):
+    missing = []
+    for engine in (engine for engine in ENGINES if engine.portable):
+        if not engine.accepts(structure):
+            missing.append(f"{engine.name} has no {_missing(engine, structure)}")
+        elif not _fits(engine, structure):
+            needed = _gibibytes(engine.bytes_needed(structure))
+            missing.append(f"{engine.name} needs {needed} for each element")
+        else:
             return engine, _objection(engine, structure, _TIMES_IN_FILES)
-    missing = [
-        f"{engine.name} has no {_missing(engine, structure)}" for engine in candidates
-    ]
     return None, "; ".join(missing)
 
 
@@ -119,9 +121,9 @@ def _time(milliseconds: float) -> str:
 
 def _require_memory(engine: Engine, structure: ConeStructure) -> None:
     """Raise for matrices that would not fit, before anything is allocated."""
-    needed, there = engine.bytes_needed(structure), memory_size()
-    if there is None or needed <= _MOST * there:
+    if _fits(engine, structure):
         return
+    needed, there = engine.bytes_needed(structure), memory_size() or 0
     words = f"{structure.n} variables, {structure.cones.describe()}"
     raise ProblemError(
         f"Expected a program whose matrices take at most {_MOST:.0%} of the memory, "
@@ -130,6 +132,11 @@ def _require_memory(engine: Engine, structure: ConeStructure) -> None:
         "sparse matrices, or a smaller problem: a large cone in several small ones, "
         "fewer or shorter constraints."
     )
+
+
+def _fits(engine: Engine, structure: ConeStructure) -> bool:
+    there = memory_size()
+    return there is None or engine.bytes_needed(structure) <= _MOST * there
 
 
 def _gibibytes(size: int) -> str:
