@@ -150,6 +150,11 @@ def portfolio(n: int) -> SparseForm:
     return _form(P, bounds, np.zeros(n), np.arange(n), _normal(n, 0.1), Q=Q, A=A, b=b)
 
 
+#: Of the quadratic term of transport: enough for a plan that connects all places, or
+#: its potentials would not be unique.
+SPREAD = 10.0
+
+
 def transport(n: int) -> SparseForm:
     """A plan between uniform distributions, row by row; one equality is redundant."""
     one = sp.eye_array(n * n)
@@ -161,7 +166,7 @@ def transport(n: int) -> SparseForm:
         return rng.random((batch, n * n))
 
     return _form(
-        one, -one, np.zeros(n * n), np.arange(n * n), costs, Q=one, A=A,
+        2 * SPREAD * one, -one, np.zeros(n * n), np.arange(n * n), costs, Q=one, A=A,
         b=np.full(2 * n - 1, 1.0 / n),
     )  # fmt: skip
 

@@ -144,7 +144,7 @@ def _transport(shapes: Mapping[str, tuple[int, ...]]) -> Statement:
     plan = cp.reshape(z, (n, n), order="C")
     even = np.ones(n) / n
     rows = [cp.sum(plan, axis=1) == even, cp.sum(plan, axis=0) == even, z >= 0]
-    cost = x @ z + 0.5 * cp.sum_squares(z)
+    cost = x @ z + forms.SPREAD * cp.sum_squares(z)
     return Statement(cp.Problem(cp.Minimize(cost), rows), {"x": x}, z)
 
 
