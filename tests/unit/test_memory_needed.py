@@ -23,6 +23,15 @@ def test_dense_matrices_of_a_large_program():
     assert _chain(50_000, "auto").engine.name == "diffcp"
 
 
+def test_what_cvxpy_cannot_allocate(monkeypatch):
+    def refused(*_arguments, **_keywords):
+        raise MemoryError("Unable to allocate 74.5 GiB for an array")
+
+    monkeypatch.setattr(cp.Problem, "get_problem_data", refused)
+    with pytest.raises(ProblemError, match=r"CVXPY says: Unable to allocate 74\.5 GiB"):
+        _chain(10, "auto")
+
+
 def test_the_derivative_of_a_large_matrix_cone():
     X, C = cp.Variable((300, 300), PSD=True), cp.Parameter((300, 300), name="C")
     problem = cp.Problem(cp.Minimize(cp.sum_squares(X - C)), [cp.trace(X) == 1])

@@ -77,6 +77,7 @@ def canonicalize(
         cp.error.DCPError,
         NotImplementedError,
         ValueError,
+        MemoryError,  # NumPy's, before it allocates: CVXPY makes some things dense
     ) as error:
         raise ProblemError(
             "Expected a problem that CVXPY can turn into a cone program. "
