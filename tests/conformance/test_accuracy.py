@@ -365,3 +365,17 @@ def test_what_is_not_solved_says_what_to_rescale():
     )
     solved = layer.solve(*(value[:1] for value in _with_far_apart_entries(1, 2)[-1]))
     assert str(solved) == "1 element: 1 SOLVED"
+
+
+@each_engine
+@pytest.mark.parametrize("beside", ["nothing", "bounds", "both"])
+def test_a_variable_without_an_end_is_found_beside_a_curved_objective(engine, beside):
+    """The certificate has no part in the others, but for what iterations leave."""
+    p, x, t = cp.Parameter(3, name="p"), cp.Variable(3), cp.Variable()
+    rows = {"nothing": [], "bounds": [x >= -1], "both": [x <= 0.5, cp.sum(x) == 1]}
+    objective = cp.Minimize(cp.sum_squares(x - p) + 0.3 * t)
+    problem = cp.Problem(objective, [t <= 1, *rows[beside]])
+    layer = _layer(problem, p, x, engine)
+    values = np.random.default_rng(0).normal(size=(4, 3))
+    status = layer.solve(values).status
+    np.testing.assert_array_equal(status, Status.DUAL_INFEASIBLE)

@@ -50,7 +50,8 @@ _ROUNDING = 1e-14
 _STEPS = 2
 # Added to a diagonal, relative to the largest number on it, and to each of them.
 _REGULAR, _LITTLE = 1e-13, 1e-6
-# Relative to the largest slack or dual, one that is zero up to a solver's accuracy.
+# Relative to the largest slack, dual or entry, one that is zero up to a solver's
+# accuracy.
 _ACTIVE = 1e-6
 _TINY = 1e-300
 
@@ -189,6 +190,9 @@ def _nearer_separation(dims: ConeDims, matrices: Matrices, y: tf.Tensor) -> tf.T
 def _nearer_recession(dims: ConeDims, matrices: Matrices, x: tf.Tensor) -> tf.Tensor:
     """`x`, with a smaller `P x` and `-A x` closer to the cone."""
     P, A = matrices.P, matrices.A
+    # What an iteration has left in variables that have no part in it.
+    x = _normalized(x)
+    x = tf.where(tf.abs(x) > _ACTIVE, x, tf.zeros_like(x))
 
     def nearer(k, x):
         x = _normalized(x)

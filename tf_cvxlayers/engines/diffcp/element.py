@@ -55,12 +55,14 @@ class ElementSolver:
         method: the solver, as diffcp names it.
         limit: the most iterations that it makes.
         options: its settings, in its own words.
+        careful: those for an element that it has not solved with these, if any.
     """
 
     structure: ConeStructure
     method: str
     limit: int
     options: dict[str, Any]
+    careful: dict[str, Any]
 
     def __post_init__(self) -> None:
         _ignore_warning_of_diffcp()
@@ -79,6 +81,8 @@ class ElementSolver:
             return Outcome(Status.NUMERICAL_ERROR, 0, None)
         try:
             words, count, point = self.result(P, q, A, b)
+            if self.careful and status_of(words, False) != Status.SOLVED:
+                words, count, point = self._carefully.result(P, q, A, b)
         except (KeyboardInterrupt, SystemExit, MemoryError, ImportError):
             raise
         except BaseException as error:  # a panic in Rust is not an Exception
@@ -116,6 +120,11 @@ class ElementSolver:
             certificate = _own(self._A, A), b, status
             point = in_our_order(result, *certificate, self._repair)
         return _Result(result["info"]["status"], result["info"]["iter"], point)
+
+    @functools.cached_property
+    def _carefully(self) -> "ElementSolver":
+        options = {**self.options, **self.careful}
+        return dataclasses.replace(self, options=options, careful={})
 
     @functools.cached_property
     def _cones(self) -> dict[str, Any]:

@@ -141,7 +141,10 @@ class Diffcp(Engine):
             **dict(solver.fixed),
             **(self.solver_options or {}),
         }
-        return ElementSolver(structure, solver.method, limit, options)
+        careful = {**dict(solver.careful), **(self.solver_options or {})}
+        return ElementSolver(
+            structure, solver.method, limit, options, careful if solver.careful else {}
+        )
 
     def solve(
         self,

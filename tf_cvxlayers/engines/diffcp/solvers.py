@@ -88,6 +88,8 @@ class Solver:
             names a file, as some settings of SCS do, or prints, is none of them, since
             an engine may come from a file.
         fixed: what is set differently from its own defaults.
+        careful: what is set as in its own defaults again for an element that it has not
+            solved: a certificate needs more than a step does.
         slowness: how long it takes, in times of the fastest.
     """
 
@@ -99,6 +101,7 @@ class Solver:
     max_iterations: int
     options: dict[str, Setting]
     fixed: tuple[tuple[str, Any], ...] = ()
+    careful: tuple[tuple[str, Any], ...] = ()
     slowness: float = 1.0
 
     def check_options(self, options: Any) -> None:
@@ -153,6 +156,10 @@ SOLVERS = {
             ("max_threads", 1),
             ("iterative_refinement_abstol", _ROUGHLY),
             ("iterative_refinement_reltol", _ROUGHLY),
+        ),
+        (
+            ("iterative_refinement_abstol", 1e-12),
+            ("iterative_refinement_reltol", 1e-13),
         ),
     ),
     "scs": Solver(
