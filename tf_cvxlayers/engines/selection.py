@@ -114,9 +114,15 @@ def _objection(
 
 
 def _time(milliseconds: float) -> str:
-    if milliseconds < 1000:
-        return f"about {milliseconds:.2g} ms"
-    return f"about {milliseconds / 1000:.2g} s"
+    value, unit = (
+        (milliseconds, "ms")
+        if milliseconds < 1000
+        else (
+            milliseconds / 1000,
+            "s",
+        )
+    )
+    return f"about {value:.2g} {unit}" if value < 10 else f"about {value:.0f} {unit}"
 
 
 def _require_memory(engine: Engine, structure: ConeStructure) -> None:
