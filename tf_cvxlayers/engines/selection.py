@@ -114,14 +114,9 @@ def _objection(
 
 
 def _time(milliseconds: float) -> str:
-    value, unit = (
-        (milliseconds, "ms")
-        if milliseconds < 1000
-        else (
-            milliseconds / 1000,
-            "s",
-        )
-    )
+    value, unit = milliseconds, "ms"
+    if value >= 1000:
+        value, unit = value / 1000, "s"
     return f"about {value:.2g} {unit}" if value < 10 else f"about {value:.0f} {unit}"
 
 
