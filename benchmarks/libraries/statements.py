@@ -70,10 +70,7 @@ def _sudoku(shapes: Mapping[str, tuple[int, ...]]) -> Statement:
 
 def _sparsemax(shapes: Mapping[str, tuple[int, ...]]) -> Statement:
     """State the projection on the simplex."""
-    x = cp.Parameter(shapes["x"][1], name="x")
-    z = cp.Variable(shapes["x"][1], name="z")
-    objective = cp.Minimize(cp.sum_squares(z - x))
-    return Statement(cp.Problem(objective, [cp.sum(z) == 1, z >= 0]), {"x": x}, z)
+    return _projection(shapes, lambda z: [cp.sum(z) == 1, z >= 0])
 
 
 def _ellipsoid(shapes: Mapping[str, tuple[int, ...]]) -> Statement:
@@ -92,11 +89,6 @@ def _projection(shapes: Mapping[str, tuple[int, ...]], constraints) -> Statement
     x, z = cp.Parameter(n, name="x"), cp.Variable(n, name="z")
     objective = cp.Minimize(cp.sum_squares(z - x))
     return Statement(cp.Problem(objective, constraints(z)), {"x": x}, z)
-
-
-def _simplex(shapes: Mapping[str, tuple[int, ...]]) -> Statement:
-    """State the projection on the simplex."""
-    return _projection(shapes, lambda z: [cp.sum(z) == 1, z >= 0])
 
 
 def _chain(shapes: Mapping[str, tuple[int, ...]]) -> Statement:
@@ -177,7 +169,7 @@ _STATEMENTS = {
     "sudoku": _sudoku,
     "sparsemax": _sparsemax,
     "ellipsoid": _ellipsoid,
-    "simplex": _simplex,
+    "simplex": _sparsemax,
     "chain": _chain,
     "variation": _variation,
     "control": _control,

@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
+from tf_cvxlayers.linalg.filled import filled
 from tf_cvxlayers.linalg.refined_solution import refined_solution
 from tf_cvxlayers.optimality.cones.derivative import DerivativePattern
 from tf_cvxlayers.program.cone_program import ConeStructure
@@ -42,15 +43,14 @@ class SparseLU:
         )
         size = n + 2 * m + D.more
         count = sum(part.size for part in rows)
-        numbered = sp.csc_array(
+        self.numbered = sp.csc_array(
             (
                 np.arange(1.0, count + 1),
                 (np.concatenate(rows), np.concatenate(columns)),
             ),
             shape=(size, size),
         )
-        self.order = numbered.data.astype(np.int64) - 1
-        self.indices, self.indptr, self.size = numbered.indices, numbered.indptr, size
+        self.order = self.numbered.data.astype(np.int64) - 1
 
     def solve(self, P, A, D, right) -> tuple[np.ndarray, np.ndarray, float]:
         """`(r1, r2)` of one element, and how much of the right-hand side it misses.
@@ -64,9 +64,7 @@ class SparseLU:
         values = [P, P[self.off], -A, A, -D, self.ones, -self.ones, self.ones]
         values.append(self.more)
         entries = np.concatenate(values)[self.order]
-        matrix = sp.csc_array(
-            (entries, self.indices, self.indptr), shape=(self.size, self.size)
-        )
+        matrix = filled(self.numbered, entries)
         b = np.concatenate([*right, 0.0 * self.more])
         solution, missed = np.zeros_like(b), 1.0
         # Exactly singular ones have no factor.

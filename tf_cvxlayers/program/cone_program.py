@@ -82,6 +82,11 @@ class ConeStructure:
         """The number of rows."""
         return self.A.shape[0]
 
+    def are_inequalities(self, rows: np.ndarray) -> np.ndarray:
+        """Which of these rows are in the nonnegative cone, bool."""
+        first = self.cones.zero
+        return (rows >= first) & (rows < first + self.cones.nonnegative)
+
     @functools.cached_property
     def bounds(self) -> np.ndarray:
         """The rows with one entry, in the zero and the nonnegative cone: equalities and

@@ -135,16 +135,15 @@ class Diffcp(Engine):
         """The solver of one element of this structure, with the engine's settings."""
         solver = SOLVERS[self.solver]
         limit = self.max_iterations or solver.max_iterations
+        given = self.solver_options or {}
         options = {
             **dict.fromkeys(solver.tolerances, self.tolerance),
             solver.limit: limit,
             **dict(solver.fixed),
-            **(self.solver_options or {}),
+            **given,
         }
-        careful = {**dict(solver.careful), **(self.solver_options or {})}
-        return ElementSolver(
-            structure, solver.method, limit, options, careful if solver.careful else {}
-        )
+        careful = {k: value for k, value in solver.careful if k not in given}
+        return ElementSolver(structure, solver.method, limit, options, careful)
 
     def solve(
         self,

@@ -64,13 +64,9 @@ def epigraphs(structure: ConeStructure, data: ConeData) -> Elimination | None:
 
 def _candidates(structure: ConeStructure, data: ConeData) -> np.ndarray:
     """Which variables cost nothing and have constants in inequalities only."""
-    pattern, cones = structure.A, structure.cones
-    inequality = (pattern.rows >= cones.zero) & (
-        pattern.rows < cones.zero + cones.nonnegative
-    )
+    constant = np.isfinite(data.A) & (data.A != 0.0)
+    fine = constant & structure.are_inequalities(structure.A.rows)
     suits = data.q == 0.0
     suits[structure.P.rows] = suits[structure.P.columns] = False
-    suits[pattern.columns[~(inequality & np.isfinite(data.A) & (data.A != 0.0))]] = (
-        False
-    )
+    suits[structure.A.columns[~fine]] = False
     return suits

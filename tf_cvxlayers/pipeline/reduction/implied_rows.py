@@ -21,7 +21,7 @@ def implied_rows(
         structure: of the program.
         A, b: its values, NaN where they depend on parameters.
     """
-    pattern, cones = structure.A, structure.cones
+    pattern = structure.A
     single = np.bincount(pattern.rows, minlength=structure.m) == 1
     (entries,) = np.nonzero(single[pattern.rows] & np.isfinite(A) & (A != 0.0))
     rows = pattern.rows[entries]
@@ -30,7 +30,7 @@ def implied_rows(
     # A row says `x <= b / a`, or `x >= b / a`, as the sign of `a` is.
     limit, sign = b[rows] / A[entries], np.sign(A[entries])
     by_cone = np.isin(rows, _nonnegative_in_cones(structure))
-    is_bound = (rows >= cones.zero) & (rows < cones.zero + cones.nonnegative)
+    is_bound = structure.are_inequalities(rows)
     least = np.full((2, structure.n), np.inf)
     side = (sign > 0).astype(int)
     np.minimum.at(least, (side[by_cone], columns[by_cone]), (sign * limit)[by_cone])

@@ -14,7 +14,7 @@ import numpy as np
 from tf_cvxlayers.errors import ProblemError
 from tf_cvxlayers.linalg.patterns import LinearMap
 from tf_cvxlayers.pipeline.reduction.dropped_rows import DroppedRows
-from tf_cvxlayers.program.cone_program import ConeProgram, ConeStructure
+from tf_cvxlayers.program.cone_program import ConeProgram
 
 _WHERE = {
     "P": "in the quadratic part of the objective",
@@ -32,7 +32,7 @@ def infinite_rows(program: ConeProgram) -> DroppedRows | None:
             other constant that is not finite.
     """
     bounds = _infinite_constants(program.maps.b)
-    inequality = _are_inequalities(program.structure, bounds)
+    inequality = program.structure.are_inequalities(bounds)
     for row, is_inequality in zip(bounds, inequality, strict=True):
         _require_possible(program, row, is_inequality)
     _require_finite(program, allowed=bounds)
@@ -43,11 +43,6 @@ def _infinite_constants(b: LinearMap) -> np.ndarray:
     """The rows of `b` that are infinite for all values, in order."""
     constant = b.columns == b.shape[1] - 1
     return b.rows[constant & np.isinf(b.values)]
-
-
-def _are_inequalities(structure: ConeStructure, rows: np.ndarray) -> np.ndarray:
-    zero, nonnegative = structure.cones.zero, structure.cones.nonnegative
-    return (rows >= zero) & (rows < zero + nonnegative)
 
 
 def _require_possible(program: ConeProgram, row: int, is_inequality: bool) -> None:

@@ -84,14 +84,13 @@ def plan_reduction(program: ConeProgram) -> Reduction:
         if infinite is not None:
             eliminations.append(infinite)
             data, structure = infinite.apply(data), infinite.after
-        while (step := _next_elimination(structure, data.A[0].numpy())) is not None:
-            eliminations.append(step)
-            data, structure = step.apply(data), step.after
-        while (step := epigraphs(structure, _arrays(data))) is not None:
-            eliminations.append(step)
-            data, structure = step.apply(data), step.after
+        for next_step in (_next_elimination, epigraphs):
+            while (step := next_step(structure, _arrays(data))) is not None:
+                eliminations.append(step)
+                data, structure = step.apply(data), step.after
         for dropped_by in (empty_rows, implied_rows):
-            dropped = dropped_by(structure, data.A[0].numpy(), data.b[0].numpy())
+            arrays = _arrays(data)
+            dropped = dropped_by(structure, arrays.A, arrays.b)
             if dropped is not None:
                 eliminations.append(dropped)
                 data, structure = dropped.apply(data), dropped.after
@@ -125,12 +124,12 @@ def _arrays(data: ConeData) -> ConeData:
     return ConeData(*(part[0].numpy() for part in data))
 
 
-def _next_elimination(structure: ConeStructure, A: np.ndarray) -> Elimination | None:
+def _next_elimination(structure: ConeStructure, data: ConeData) -> Elimination | None:
     """The next step, or None: first what only shrinks, then definitions together."""
-    copies = _pivots(structure, A, only_copies=True)
+    copies = _pivots(structure, data.A, only_copies=True)
     if copies is not None:
         return copies
-    definitions = _pivots(structure, A, only_copies=False)
+    definitions = _pivots(structure, data.A, only_copies=False)
     if definitions is None:
         return None
     before = structure.P.size + structure.A.size
