@@ -11,12 +11,6 @@ import pytest
 import tensorflow as tf
 
 from tests.problems import Case
-from tf_cvxlayers.pipeline.pipeline import Pipeline
-
-try:
-    from tensorflow.python.framework.ops import gradient_registry
-except ImportError:  # another TensorFlow: workers grow until they end
-    gradient_registry = None
 
 # Graphs are millions of small objects; looking through them for garbage again and again
 # would take most of the time.
@@ -30,19 +24,6 @@ def _fixed_seed():
     keras.utils.set_random_seed(0)
 
 
-@pytest.fixture(autouse=True)
-def _one_op_at_a_time(request, monkeypatch):
-    """In tests marked `stepwise`, eager calls run their ops one by one.
-
-    A layer traces a graph for its eager calls, which takes seconds and pays after some
-    twenty calls: more than most tests make. What is about that graph is not marked.
-    """
-    if request.node.get_closest_marker("stepwise"):
-        monkeypatch.setattr(
-            Pipeline, "_at_once", lambda self, stages, values: stages(*values)
-        )
-
-
 def _place(item):
     """What tests share layers with: those of a row of the catalogue, or of a module."""
     group = item.get_closest_marker("xdist_group")
@@ -51,19 +32,9 @@ def _place(item):
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item, nextitem):
-    """Frees what no later test uses.
-
-    TensorFlow's registry of gradients keeps each rule that was ever traced, whose
-    closure holds the graphs of its layer: without this a worker grows by 20 MB a test.
-    """
-    if nextitem is not None and _place(nextitem) == _place(item):
-        return
-    rules = getattr(gradient_registry, "_registry", {})
-    traced = [name for name in rules if name.startswith("CustomGradient-")]
-    if traced:
+    """Frees the layers that no later test uses."""
+    if nextitem is None or _place(nextitem) != _place(item):
         Case.layer.cache_clear()
-        for name in traced:
-            del rules[name]
         keras.backend.clear_session()  # and collects garbage
 
 

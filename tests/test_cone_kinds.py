@@ -17,8 +17,6 @@ from tf_cvxlayers.optimality.cones.table import GEOMETRIES
 from tf_cvxlayers.program.cone_program import ConeStructure
 from tf_cvxlayers.program.cones import KINDS, ConeDims
 
-pytestmark = pytest.mark.stepwise
-
 PACKAGE = pathlib.Path(tf_cvxlayers.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 # One cone of each kind.

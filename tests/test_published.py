@@ -14,8 +14,6 @@ import tensorflow as tf
 from tests import oracles
 from tf_cvxlayers import CvxpyLayer
 
-pytestmark = pytest.mark.stepwise
-
 ROOT = pathlib.Path(__file__).parents[1]
 EXAMPLES = ROOT / "keras_examples"
 TABLE = EXAMPLES / "data" / "relu_layers.npz"

@@ -94,7 +94,7 @@ pipeline.reduction.plan
 pipeline.viewpoint pipeline.hyperbolic
 pipeline.closer
 pipeline.verified
-pipeline.solve
+pipeline.graphs pipeline.solve
 pipeline.pipeline
 
 layers.configuration

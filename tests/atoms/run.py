@@ -8,7 +8,6 @@ import pathlib
 import re
 import sys
 from collections.abc import Sequence
-from unittest import mock
 
 from tests.atoms.catalogue import (
     AFFINE,
@@ -21,7 +20,6 @@ from tests.atoms.catalogue import (
 )
 from tests.atoms.places import PLACES, refused, stated
 from tests.atoms.verdict import ROLES, verdict
-from tf_cvxlayers.pipeline.pipeline import Pipeline
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "atoms.md"
 _HEAD = """# CVXPY's atoms in a layer
@@ -94,7 +92,6 @@ def page(cells: dict[str, list[str]]) -> str:
     return _HEAD + "\n".join([*lines, "", _NOTES, "", *notes, ""])
 
 
-@mock.patch.object(Pipeline, "_at_once", lambda _, stages, values: stages(*values))
 def main(wanted: list[str]) -> None:
     """Print what comes of the atoms that are wanted, or write the page of all."""
     cells = {}

@@ -13,7 +13,6 @@ from tests.atoms.run import PAGE, cell
 from tests.atoms.verdict import ROLES, verdict
 
 pytestmark = [
-    pytest.mark.stepwise,
     pytest.mark.filterwarnings("ignore:conv is deprecated"),
 ]
 _KNOWN = re.compile("right|refused|none|CVXPY does not take it|INACCURATE|NUM.*_ERROR")

@@ -16,7 +16,6 @@ from tests.calls import outputs_and_gradients
 from tf_cvxlayers import CvxpyLayer, Status
 from tf_cvxlayers.engines import Diffcp, InteriorPoint
 
-pytestmark = pytest.mark.stepwise
 each_engine = pytest.mark.parametrize(
     "engine", [InteriorPoint(), Diffcp()], ids=["interior_point", "diffcp"]
 )

@@ -11,8 +11,6 @@ from tf_cvxlayers.convex_networks import ConvexReLUNetwork, activation_patterns
 from tf_cvxlayers.engines import Diffcp, InteriorPoint
 from tf_cvxlayers.errors import ArgumentError, CvxLayersError, ProblemError
 
-pytestmark = pytest.mark.stepwise
-
 NO_COUNT = [0, -1, 2.5, "3", None, True, [3], 2**40, float("nan")]
 NO_SIZE = [0.0, -1e-3, "1", None, True, [1.0], float("nan"), float("inf"), 1j]
 

@@ -9,9 +9,6 @@ from tests.calls import outputs_and_gradients
 from tests.conformance.test_execution import projection
 from tests.problems import BY_NAME, every_case
 
-pytestmark = pytest.mark.stepwise
-
-
 POLICIES = {"float32": 2e-6, "float64": 1e-12, "mixed_float16": 2e-3}
 
 

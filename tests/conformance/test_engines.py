@@ -11,9 +11,6 @@ from tf_cvxlayers import CvxpyLayer, Status, engines
 from tf_cvxlayers.engines import Diffcp
 from tf_cvxlayers.engines.base import Engine
 
-pytestmark = pytest.mark.stepwise
-
-
 CONVEX = [case for case in CATALOGUE if case.engine == "auto"]
 LINEAR = ["lp_vertex", "sum_of_norms", "softmax", "box_gp"]
 

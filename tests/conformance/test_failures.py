@@ -12,9 +12,6 @@ from tf_cvxlayers import CvxpyLayer, Status, clear_errors
 from tf_cvxlayers.engines import Diffcp
 from tf_cvxlayers.errors import ParameterError, SolverError
 
-pytestmark = pytest.mark.stepwise
-
-
 MODES = pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
 
 

@@ -21,8 +21,6 @@ from tf_cvxlayers.layers import Sparsemax
 from tf_cvxlayers.program.cones import ConeDims
 from tf_cvxlayers.program.serialization import to_text
 
-pytestmark = pytest.mark.stepwise
-
 
 def _model(engine):
     x, y = cp.Parameter(3, name="x"), cp.Variable(3, name="y")

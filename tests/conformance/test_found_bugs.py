@@ -10,8 +10,6 @@ from tf_cvxlayers import CvxpyLayer, Status
 from tf_cvxlayers.engines import Diffcp
 from tf_cvxlayers.errors import ParameterError, ProblemError
 
-pytestmark = pytest.mark.stepwise
-
 
 def _projection_onto_psd(S):
     w, Q = np.linalg.eigh(S)
@@ -186,7 +184,6 @@ def _cancelling_constraints(x, y, z):
     }
 
 
-@pytest.mark.stepwise
 @pytest.mark.parametrize("engine", ["interior_point", "diffcp"])
 @pytest.mark.parametrize("name", _cancelling_constraints(*[cp.Variable()] * 3))
 def test_constants_that_cancel_up_to_rounding_are_zero(name, engine):
@@ -220,7 +217,6 @@ def test_parameters_that_cancel_up_to_rounding_give_zero(kind, engine):
     np.testing.assert_allclose(gradient, [[1.0, 0.0]] * 5, atol=1e-9)
 
 
-@pytest.mark.stepwise
 @pytest.mark.parametrize("n", [3, 6, 7, 12])
 def test_a_row_that_equalities_make_zero_does_not_make_a_problem_infeasible(n):
     # The entries of the mean sum to zero up to rounding.
@@ -234,7 +230,6 @@ def test_a_row_that_equalities_make_zero_does_not_make_a_problem_infeasible(n):
     np.testing.assert_allclose(layer(values), values, atol=1e-9)
 
 
-@pytest.mark.stepwise
 @pytest.mark.parametrize("bounded", [False, True])
 def test_inequalities_that_follow_from_equalities_hold(bounded):
     n, batch = 9, 6
@@ -270,7 +265,6 @@ def test_inequalities_that_follow_from_equalities_hold(bounded):
     np.testing.assert_allclose(satisfied, b_value[:5], atol=1e-9)
 
 
-@pytest.mark.stepwise
 def test_python_numbers_are_values_of_parameters():
     # Keras refuses them, and says to pass them by a keyword that there is not.
     q, k = cp.Parameter(2, name="q"), cp.Parameter(name="k")

@@ -17,7 +17,6 @@ from tf_cvxlayers import CvxpyLayer
 from tf_cvxlayers.errors import ParameterError, SolverError
 from tf_cvxlayers.layers import Sparsemax, VariationalReLU
 
-pytestmark = pytest.mark.stepwise
 P, U = np.array([0.2, -1.0, 3.0]), 1.0
 
 

@@ -14,8 +14,6 @@ from tf_cvxlayers.engines import Diffcp, InteriorPoint
 from tf_cvxlayers.layers import Sparsemax
 from tf_cvxlayers.pipeline.pipeline import Pipeline
 
-pytestmark = pytest.mark.stepwise
-
 
 def _nearest(size, constraints, parameter=None, **options):
     """The layer of the point next to `x` for which the constraints on it hold."""
@@ -242,7 +240,7 @@ def test_at_the_border_of_an_attribute_steps_go_inward(name, monkeypatch):
     make, options, value = BORDERS[name]
     layer = make(cp.Parameter(name="p", **options))
     seen, points = [], []
-    run = Pipeline._at_once
+    run = Pipeline._differentiable
 
     def watched(self, stages, values):
         outcome = run(self, stages, values)
@@ -251,7 +249,7 @@ def test_at_the_border_of_an_attribute_steps_go_inward(name, monkeypatch):
         points.append(values[0].numpy())
         return outcome
 
-    monkeypatch.setattr(Pipeline, "_at_once", watched)
+    monkeypatch.setattr(Pipeline, "_differentiable", watched)
     report = layer.check_gradients(np.array([value]))
     assert report.max_relative_error <= 1e-6, report
     assert (np.array(seen) == Status.SOLVED).all()

@@ -12,9 +12,6 @@ from tests.calls import outputs_and_gradients
 from tests.problems import BY_NAME, every_case, optnet
 from tf_cvxlayers import CvxpyLayer
 
-pytestmark = pytest.mark.stepwise
-
-
 DATA = pathlib.Path(__file__).parents[1] / "data"
 
 

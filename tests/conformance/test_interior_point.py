@@ -28,7 +28,6 @@ def _equalities(p, n=4, inequalities=True):
     return cp.Problem(cp.Minimize(cp.sum_squares(x - q)), constraints), [q, A, b], x
 
 
-@pytest.mark.stepwise
 @pytest.mark.parametrize("inequalities", [False, True])
 @pytest.mark.parametrize("p", [2, 4, 6])
 def test_equalities_that_depend_on_one_another_are_satisfied(p, inequalities):
@@ -46,7 +45,6 @@ def test_equalities_that_depend_on_one_another_are_satisfied(p, inequalities):
     np.testing.assert_allclose(result.variables, expected, atol=1e-9)
 
 
-@pytest.mark.stepwise
 @pytest.mark.parametrize("p", [2, 6])
 def test_equalities_that_contradict_one_another_are_infeasible(p):
     rng = np.random.default_rng(0)
@@ -62,7 +60,6 @@ def test_equalities_that_contradict_one_another_are_infeasible(p):
     np.testing.assert_array_equal(result.status, expected)
 
 
-@pytest.mark.stepwise
 @pytest.mark.parametrize("n", [4, 40, 150])
 def test_the_projection_on_a_simplex_is_that_of_the_closed_form(n):
     """Bounds, and one equality: what stays diagonal."""
@@ -81,7 +78,6 @@ def test_the_projection_on_a_simplex_is_that_of_the_closed_form(n):
     np.testing.assert_allclose(cotangent.sum(axis=1), 0.0, atol=1e-10)
 
 
-@pytest.mark.stepwise
 def test_few_equalities_with_bounds_agree_with_clarabel():
     n, p, size = 16, 3, 6
     x, c, w = cp.Variable(n), cp.Parameter(n, name="c"), cp.Parameter(n, pos=True)
@@ -168,7 +164,6 @@ def test_programs_without_rows_have_the_minimum_of_their_objective():
         np.testing.assert_allclose(result.variables[k], minimum, atol=1e-10)
 
 
-@pytest.mark.stepwise
 def test_cones_of_many_sizes_agree_with_clarabel():
     rng = np.random.default_rng(0)
     x, q = cp.Variable(6), cp.Parameter(6, name="q")

@@ -9,8 +9,6 @@ from tests.calls import assert_all_close, assert_identical, outputs_and_gradient
 from tests.problems import BY_NAME, each_kind, every_case
 from tf_cvxlayers import CvxpyLayer
 
-pytestmark = pytest.mark.stepwise
-
 
 def _rows(results, rows):
     outputs, gradients = results

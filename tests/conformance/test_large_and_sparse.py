@@ -2,14 +2,11 @@
 
 import cvxpy as cp
 import numpy as np
-import pytest
 import scipy.sparse as sp
 import tensorflow as tf
 
 from tests.calls import outputs_and_gradients
 from tf_cvxlayers import CvxpyLayer, Status
-
-pytestmark = pytest.mark.stepwise
 
 BATCH = 3
 

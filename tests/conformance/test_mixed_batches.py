@@ -15,7 +15,7 @@ from tests.mixed_batches import KINDS, Element, Family
 from tf_cvxlayers import CvxpyLayer, Status
 from tf_cvxlayers.engines import InteriorPoint
 
-pytestmark = [pytest.mark.slow, pytest.mark.stepwise]
+pytestmark = pytest.mark.slow
 _BATCH = 32
 _MIX = ["easy", "easy", *KINDS]
 

@@ -10,7 +10,7 @@ from tests import oracles
 from tests.problems import optnet, optnet_sample
 from tf_cvxlayers import CvxpyLayer
 
-pytestmark = [pytest.mark.slow, pytest.mark.stepwise]
+pytestmark = pytest.mark.slow
 SLOWLY = settings(
     max_examples=25,
     deadline=None,

@@ -81,7 +81,6 @@ CLOSED_FORMS = {
 }
 
 
-@pytest.mark.stepwise
 @pytest.mark.parametrize("name", CLOSED_FORMS)
 def test_values_are_those_of_the_closed_form(name):
     x = 2.0 * _inputs(6)
@@ -89,7 +88,6 @@ def test_values_are_those_of_the_closed_form(name):
     np.testing.assert_allclose(y, CLOSED_FORMS[name](x), atol=1e-9)
 
 
-@pytest.mark.stepwise
 @pytest.mark.parametrize("name", CLOSED_FORMS)
 def test_gradients_are_those_of_the_closed_form(name):
     x, step = _inputs(3), 1e-6
@@ -111,7 +109,6 @@ def test_the_relu_layer_is_the_dense_layer_of_keras():
     np.testing.assert_allclose(y, dense(x), atol=1e-10)
 
 
-@pytest.mark.stepwise
 def test_the_polytope_layer_projects_onto_the_polytope():
     x = 3.0 * _inputs(4)
     layer = layers.PolytopeProjection(6, s0="zeros", dtype="float64")
@@ -129,7 +126,6 @@ def test_the_polytope_layer_projects_onto_the_polytope():
         assert np.all(w["G"] @ found <= h + 1e-9)
 
 
-@pytest.mark.stepwise
 def test_the_ellipsoid_layer_projects_onto_the_ellipsoid():
     rng = np.random.default_rng(1)
     A, z = rng.normal(size=(N, N)) + 2.0 * np.eye(N), rng.normal(size=N)
@@ -148,7 +144,6 @@ def test_the_ellipsoid_layer_projects_onto_the_ellipsoid():
         np.testing.assert_allclose(missing, multiplier * normal, atol=1e-8)
 
 
-@pytest.mark.stepwise
 def test_the_piecewise_layers_are_what_their_pages_say():
     rng = np.random.default_rng(2)
     a, b, w = rng.normal(size=(3, 4))
@@ -167,7 +162,6 @@ def test_the_piecewise_layers_are_what_their_pages_say():
     np.testing.assert_allclose(jacobian[:, 0], slopes[values.argmax(axis=1)], atol=1e-9)
 
 
-@pytest.mark.stepwise
 def test_total_variation_minimizes_its_primal_objective():
     x = np.cumsum(_inputs(3), axis=1)
     y = layers.TotalVariation(weight=0.3, dtype="float64")(x).numpy()
@@ -180,7 +174,6 @@ def test_total_variation_minimizes_its_primal_objective():
         np.testing.assert_allclose(found, variable.value, atol=1e-6)
 
 
-@pytest.mark.stepwise
 def test_the_quadratic_program_is_optimal_and_feasible():
     x = _inputs(4)
     layer = EACH["QuadraticProgram"](dtype="float64", L="random_normal", s0="zeros")
@@ -199,7 +192,6 @@ def test_the_quadratic_program_is_optimal_and_feasible():
         np.testing.assert_allclose(found, z.value, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.stepwise
 def test_a_program_that_mnist_made_hard_is_solved():
     # From the ninth epoch of keras_examples/mnist_optnet.py: the constraints that hold
     # with equality are nearly as many as the variables, and leave little of P.
@@ -236,14 +228,12 @@ def test_the_weights_of_a_quadratic_program_are_those_of_its_parts():
 
 @every_layer
 @pytest.mark.slow
-@pytest.mark.stepwise
 def test_gradients_agree_with_differences(name):
     layer = EACH[name](dtype="float64")
     assert layer.check_gradients(_inputs_for(name, 3)).max_relative_error < 1e-5
 
 
 @every_layer
-@pytest.mark.stepwise
 def test_leading_axes_are_batch_axes(name):
     layer = EACH[name](dtype="float64")
     x = _inputs_for(name, 2, 3)
@@ -256,7 +246,6 @@ def test_leading_axes_are_batch_axes(name):
     np.testing.assert_array_equal(result.variables, y)
 
 
-@pytest.mark.stepwise
 def test_a_layer_can_be_asked_before_it_is_called():
     # `self.cvxpy_layer` does not exist before it is built.
     assert layers.Sparsemax().solve(_inputs(2)).variables.shape == (2, N)

@@ -19,8 +19,6 @@ from tests.problems import BY_NAME, each_way, one_row
 from tf_cvxlayers import CvxpyLayer
 from tf_cvxlayers.engines import Diffcp
 
-pytestmark = pytest.mark.stepwise
-
 
 @each_way
 def test_a_config_is_json_and_rebuilds_the_layer(case):

@@ -1,13 +1,10 @@
 """Solutions are those of closed forms, of CVXPY, and of the optimality conditions."""
 
 import numpy as np
-import pytest
 
 from tests import oracles
 from tests.problems import BY_NAME, every_case
 from tf_cvxlayers import Status
-
-pytestmark = pytest.mark.stepwise
 
 
 @every_case

@@ -72,11 +72,10 @@ def _solved(engine, structure, elements, settings) -> Answers:
         )
     )
     w = np.stack([_cotangent(element) for element in elements])
-    with tf.GradientTape() as tape:
-        tape.watch(data)
-        solution, residuals = solve_cone_program(engine, structure, data, **settings)
-        value = tf.reduce_sum(solution.x * w)
-    g = [part.numpy() for part in tape.gradient(value, data)]
+    program, residuals = solve_cone_program(engine, structure, data, **settings)
+    solution = program.solution
+    cotangent = tf.constant(w), tf.zeros_like(solution.y), tf.zeros_like(solution.s)
+    g = [part.numpy() for part in program.gradient(engine, structure, cotangent)]
     gradient = [np.zeros_like(stacked.P), g[1], np.zeros_like(stacked.A), g[3]]
     gradient[0][:, P.rows, P.columns] = g[0]
     gradient[2][:, A.rows, A.columns] = g[2]

@@ -17,8 +17,6 @@ from tf_cvxlayers.pipeline.problem_data import computed, problem_data
 from tf_cvxlayers.pipeline.recovery import recover
 from tf_cvxlayers.program.cone_program import ConeSolution
 
-pytestmark = pytest.mark.stepwise
-
 SHAPES = [(), (1,), (3,), (1, 3), (3, 1), (2, 3), (3, 3)]
 SQUARE = {
     "symmetric": lambda V: V + V.T,

@@ -9,8 +9,6 @@ from tf_cvxlayers import CvxpyLayer
 from tf_cvxlayers.engines import Diffcp
 from tf_cvxlayers.errors import ProblemError, SolverError
 
-pytestmark = pytest.mark.stepwise
-
 
 def _layer(highest, engine="auto"):
     """`x` is one and two, and at most `highest`; `y` is the nearest to `p` above it."""

@@ -7,8 +7,6 @@ import pytest
 from tests.calls import outputs_and_gradients
 from tf_cvxlayers import CvxpyLayer
 
-pytestmark = pytest.mark.stepwise
-
 N, BATCH = 4, 6
 # Each with the sizes that are left: variables and rows.
 CONSTRAINTS = {

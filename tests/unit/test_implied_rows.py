@@ -11,8 +11,6 @@ from tf_cvxlayers.pipeline.reduction.implied_rows import implied_rows
 from tf_cvxlayers.program.cone_program import ConeStructure
 from tf_cvxlayers.program.cones import ConeDims
 
-pytestmark = pytest.mark.stepwise
-
 N = 4
 
 

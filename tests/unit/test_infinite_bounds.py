@@ -10,8 +10,6 @@ from tf_cvxlayers.engines import Diffcp
 from tf_cvxlayers.errors import ParameterError, ProblemError
 from tf_cvxlayers.program.serialization import from_bytes, to_bytes
 
-pytestmark = pytest.mark.stepwise
-
 INF = np.inf
 SOME = np.array([INF, 1.0, 2.0])
 NAN = np.array([np.nan, 1.0, 2.0])

@@ -12,7 +12,6 @@ from tf_cvxlayers.optimality.margin import first_rows
 from tf_cvxlayers.pipeline import pipeline
 from tf_cvxlayers.program.cones import ConeDims
 
-pytestmark = pytest.mark.stepwise
 each_cone = pytest.mark.parametrize("name", ONE_CONE)
 CLOSED = [
     name for name, dims in ONE_CONE.items() if not dims.exponential and not dims.power

@@ -11,8 +11,6 @@ from tf_cvxlayers.optimality.matrices import sparse_matrices
 from tf_cvxlayers.optimality.residuals import residuals
 from tf_cvxlayers.pipeline.verified import judged
 
-pytestmark = pytest.mark.stepwise
-
 
 def _corrupted(solution, part, by=0.1):
     return solution._replace(**{part: getattr(solution, part) + by})

@@ -10,8 +10,6 @@ from tf_cvxlayers import CvxpyLayer
 from tf_cvxlayers.layers.weights import array_from_text, array_to_text
 from tf_cvxlayers.pipeline.validation import checked
 
-pytestmark = pytest.mark.stepwise
-
 ROWS, COLUMNS = [0, 2], [1, 0]
 
 
@@ -68,7 +66,6 @@ def test_an_attribute_holds_from_the_start_and_after_every_update(attribute, dty
         assert np.abs(weight.numpy() - before).max() > 0
 
 
-@pytest.mark.stepwise
 @pytest.mark.parametrize(
     "attribute",
     [

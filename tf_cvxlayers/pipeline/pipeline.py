@@ -1,7 +1,7 @@
 """The stages in order: parameters, problem data, cone solve, variables.
 
-Everything but the solve is plain TensorFlow and differentiated by TensorFlow. The solve
-has the one rule that is written by hand, in `solve`.
+Everything but the solve is plain TensorFlow, and in the backward pass differentiated by
+TensorFlow. The solve has the one rule that is written by hand, in `solve`.
 """
 
 import dataclasses
@@ -17,10 +17,11 @@ from tf_cvxlayers.optimality.margin import distances, margin
 from tf_cvxlayers.optimality.matrices import sparse_matrices
 from tf_cvxlayers.optimality.residuals import Residuals
 from tf_cvxlayers.pipeline.batching import Batch, common_batch_shape, flattened
+from tf_cvxlayers.pipeline.graphs import Graphs, Shape, graphs_of
 from tf_cvxlayers.pipeline.problem_data import computed, problem_data
 from tf_cvxlayers.pipeline.recovery import recover, sizes
 from tf_cvxlayers.pipeline.reduction.plan import Reduction
-from tf_cvxlayers.pipeline.solve import solve_cone_program
+from tf_cvxlayers.pipeline.solve import SolvedProgram, solve_cone_program
 from tf_cvxlayers.pipeline.units import units_of
 from tf_cvxlayers.pipeline.validation import (
     Check,
@@ -33,13 +34,12 @@ from tf_cvxlayers.program.cone_program import (
     ConeData,
     ConeProgram,
     ConeSolution,
-    ParameterSpec,
 )
 from tf_cvxlayers.runtime.differentiation import (
-    forward_mode_watches,
-    may_be_differentiated_twice,
+    differentiable_once,
+    refuse_forward_mode,
+    without_gradient,
 )
-from tf_cvxlayers.runtime.xla import compiled_by_xla
 
 
 class Solved(NamedTuple):
@@ -87,15 +87,14 @@ class _Found(NamedTuple):
     """What the stages of a solve leave behind, for flat batches.
 
     Attributes:
-        data: of the reduced program.
-        solution: of it, and `whole`, of the program before.
+        program: the reduced program, solved.
+        whole: the solution of the program before its reduction.
         residual: `[B]` each.
         passed: for each of the checks.
         batch: the dimensions to restore.
     """
 
-    data: ConeData
-    solution: ConeSolution
+    program: SolvedProgram
     whole: ConeSolution
     residual: Residuals
     passed: tuple[tf.Tensor, ...]
@@ -118,15 +117,17 @@ class Pipeline:
     reduction: Reduction
     engine: Engine
     fed: int
-    _graphs: dict[Any, Callable[..., Any]] = dataclasses.field(
-        default_factory=dict, init=False, repr=False
-    )
 
     @functools.cached_property
     def checks(self) -> list[Check]:
         """What is checked of the fed values."""
         fed = self.program.parameters[: self.fed]
         return [check for spec in fed for check in checks_of(spec)]
+
+    @functools.cached_property
+    def _graphs(self) -> Graphs:
+        """The stages as graphs, which equal pipelines have in common."""
+        return graphs_of(self.program, self.engine, self.fed)
 
     def __call__(self, values: list[tf.Tensor]) -> Solved:
         """Solve a batch.
@@ -138,14 +139,14 @@ class Pipeline:
             ParameterError: a value of another shape, or batch dimensions that do not
                 broadcast. Anything else is in the result.
         """
-        return self._at_once(self._stages, values)
+        return self._differentiable(self._solved, values)
 
     def measured(self, values: list[tf.Tensor]) -> Measured:
         """Solve a batch as a call does, and say how far it is from kinks.
 
         With a graph of its own: what a call does not return, it does not compute.
         """
-        return self._at_once(self._measured_stages, values)
+        return self._differentiable(self._measured, values)
 
     def data(self, values: list[tf.Tensor]) -> ConeData:
         """The numbers of the program, before its reduction, for a batch of values:
@@ -153,54 +154,91 @@ class Pipeline:
         parameters, _, _ = self._flat(values)
         return computed(problem_data(self.program, parameters))
 
-    def _at_once(self, stages: Callable[..., Any], values: list[tf.Tensor]) -> Any:
-        """What `stages` make of the values."""
-        refused = may_be_differentiated_twice(values) or forward_mode_watches(values)
-        if refused or compiled_by_xla():
-            return stages(*values)
-        # The stages are hundreds of small ops; as a graph they run at once. A graph
-        # serves all sizes of its batch dimensions but 1, which are shared values.
+    def _differentiable(
+        self, stages: Callable[..., tuple[Any, SolvedProgram]], values: list[tf.Tensor]
+    ) -> Any:
+        """What `stages` make of the values, with the gradient of its variables."""
+        refuse_forward_mode(values)
         common_batch_shape(self.program.parameters, [value.shape for value in values])
-        signature = tuple(
-            tf.TensorSpec(_loosened(spec, value.shape), value.dtype)
+        shapes = [
+            _loosened(value.shape, spec.shape)
             for spec, value in zip(self.program.parameters, values, strict=True)
-        )
+        ]
+        result, program = self._run(stages, without_gradient(values), shapes)
+
+        def adjoint(values, cotangents):
+            return self._run_adjoint(values, program, cotangents, shapes)
+
+        count = len(self.program.variables)
+        outputs = tf.nest.flatten(result)
+        variables = differentiable_once(outputs[:count], values, adjoint)
+        return tf.nest.pack_sequence_as(result, [*variables, *outputs[count:]])
+
+    def _run(
+        self,
+        stages: Callable[..., tuple[Any, SolvedProgram]],
+        values: list[tf.Tensor],
+        shapes: list[Shape],
+    ) -> tuple[Any, SolvedProgram]:
+        """What stages make of values of these shapes."""
+        graphs, name = self._graphs, stages.__name__
+        if graphs.is_op_by_op(name, values, shapes):
+            return stages(values, again=True)
+
+        def run(again):
+            function = functools.partial(stages, again=again)
+            return graphs.run(f"{name}, {again=}", function, [values], shapes)
+
         if not tf.executing_eagerly():
-            return self._graph(stages, signature, again=True)(*values)
+            return run(again=True)
         # What solves elements again is traced when a batch needs it, and not before.
-        result = self._graph(stages, signature, again=False)(*values)
-        if not result.status.numpy().any():
-            return result
-        return self._graph(stages, signature, again=True)(*values)
+        result, program = run(again=False)
+        if result.status.numpy().any():
+            return run(again=True)
+        return result, program
 
-    def _graph(
-        self, stages: Callable[..., Any], signature: tuple[Any, ...], again: bool
-    ) -> Callable[..., Any]:
-        key = stages.__name__, signature, again
-        if key not in self._graphs:
+    def _run_adjoint(
+        self,
+        values: list[tf.Tensor],
+        program: SolvedProgram,
+        cotangents: list[tf.Tensor],
+        shapes: list[Shape],
+    ) -> list[tf.Tensor]:
+        """The gradient with respect to values of these shapes."""
+        graphs, name = self._graphs, "adjoint"
+        arguments = values, program, cotangents
+        if graphs.is_op_by_op(name, values, shapes):
+            return self._adjoint(*arguments)
+        rest = tf.nest.flatten(arguments[1:])
+        if tf.executing_eagerly():
+            parts = len(rest) - len(cotangents)
+            own = [tuple(part.shape[1:]) for part in rest[:parts]]
+            own += [variable.shape for variable in self.program.variables]
+            all_shapes = [*shapes, *map(_loosened, (t.shape for t in rest), own)]
+        else:
+            # It has little to do, beside which it shows what sizes that are not known
+            # cost.
+            all_shapes = [tuple(tensor.shape) for tensor in (*values, *rest)]
+        return graphs.run(name, self._adjoint, arguments, all_shapes)
 
-            def traced(*values):
-                return stages(*values, again=again)
+    def _solved(
+        self, values: Sequence[tf.Tensor], again: bool
+    ) -> tuple[Solved, SolvedProgram]:
+        found = self._found(values, again)
+        return self._outcome(found), found.program
 
-            # A concrete function: a `tf.function` would warn of retracing where a
-            # program has many layers, since all share the code of this method.
-            with tf.init_scope():
-                self._graphs[key] = tf.function(
-                    traced, input_signature=signature, autograph=False
-                ).get_concrete_function()
-        return self._graphs[key]
-
-    def _stages(self, *values: tf.Tensor, again: bool = True) -> Solved:
-        return self._outcome(self._found(values, again))
-
-    def _measured_stages(self, *values: tf.Tensor, again: bool = True) -> Measured:
+    def _measured(
+        self, values: Sequence[tf.Tensor], again: bool
+    ) -> tuple[Measured, SolvedProgram]:
         found = self._found(values, again)
         outcome, batch = self._outcome(found), found.batch
-        solution, solved = found.solution, found.solution.status <= Status.INACCURATE
+        data, solution, _ = found.program
+        solved = solution.status <= Status.INACCURATE
         structure = self.reduction.structure
-        matrices = sparse_matrices(structure, found.data)
-        away = distances(structure.cones, matrices, *solution[:3])
-        units = units_of(structure, found.data)
+        away = distances(
+            structure.cones, sparse_matrices(structure, data), *solution[:3]
+        )
+        units = units_of(structure, data)
         x, y = (
             tf.abs(part) + tf.reduce_max(unit, axis=1, keepdims=True)
             for part, unit in ((found.whole.x, units.x), (found.whole.y, units.y))
@@ -208,39 +246,78 @@ class Pipeline:
         rounding = sizes(self.program, x, y, recover(self.program, found.whole))
         away, least = (_or_nan(value, solved) for value in (away, margin(away)))
         restored = tf.nest.map_structure(batch.restored, (away, least, rounding))
-        return Measured(outcome, *tf.nest.map_structure(tf.stop_gradient, restored))
+        return Measured(outcome, *restored), found.program
+
+    def _adjoint(
+        self,
+        values: Sequence[tf.Tensor],
+        program: SolvedProgram,
+        cotangents: Sequence[tf.Tensor],
+    ) -> list[tf.Tensor]:
+        """The gradient with respect to the values, for that with respect to the
+        variables."""
+        solution = program.solution
+        point = list(solution[:3])
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch([*values, *point])
+            parameters, _, batch = self._flat(values)
+            stages = self.reduction.apply(problem_data(self.program, parameters))
+            data = computed(stages[-1])
+            whole = self.reduction.expand(stages, solution.at(*point))
+            variables = self._variables(whole, batch)
+
+        def gradient(targets, sources, cotangents):
+            found = tape.gradient(
+                targets,
+                sources,
+                cotangents,
+                unconnected_gradients=tf.UnconnectedGradients.ZERO,
+            )
+            return [tf.convert_to_tensor(part) for part in found]
+
+        of_point = gradient(list(variables), point, list(cotangents))
+        of_data = program.gradient(
+            self.engine, self.reduction.structure, tuple(of_point)
+        )
+        return gradient([*variables, *data], list(values), [*cotangents, *of_data])
 
     def _found(self, values: Sequence[tf.Tensor], again: bool) -> "_Found":
         structure = self.reduction.structure
         parameters, passed, batch = self._flat(values)
         stages = self.reduction.apply(problem_data(self.program, parameters))
-        data = computed(stages[-1])
-        solution, residual = solve_cone_program(
+        program, residual = solve_cone_program(
             self.engine,
             structure,
-            data,
+            computed(stages[-1]),
             max(map(rounding_of, (value.dtype for value in values)), default=0.0),
             again,
         )
         valid = functools.reduce(tf.logical_and, passed, tf.ones([1], tf.bool))
+        solution = program.solution
         solution = solution._replace(
             status=tf.where(valid, solution.status, Status.NUMERICAL_ERROR),
             iterations=tf.where(valid, solution.iterations, 0),
         )
         residual = Residuals(*(_or_nan(value, valid) for value in residual))
         whole = self.reduction.expand(stages, solution)
-        return _Found(data, solution, whole, residual, tuple(passed), batch)
+        program = program._replace(solution=solution)
+        return _Found(program, whole, residual, tuple(passed), batch)
 
     def _outcome(self, found: "_Found") -> Solved:
-        batch, solution = found.batch, found.solution
-        solved = solution.status <= Status.INACCURATE
-        variables = recover(self.program, found.whole)
+        batch, solution = found.batch, found.whole
         return Solved(
-            tuple(batch.restored(_or_nan(value, solved)) for value in variables),
+            self._variables(solution, batch),
             batch.restored(solution.status),
             batch.restored(solution.iterations),
             Residuals(*map(batch.restored, found.residual)),
             found.passed,
+        )
+
+    def _variables(self, whole: ConeSolution, batch: Batch) -> tuple[tf.Tensor, ...]:
+        solved = whole.status <= Status.INACCURATE
+        return tuple(
+            batch.restored(_or_nan(value, solved))
+            for value in recover(self.program, whole)
         )
 
     def _flat(
@@ -257,9 +334,10 @@ class Pipeline:
         return flat, passed, batch
 
 
-def _loosened(spec: ParameterSpec, shape: tf.TensorShape) -> list[int | None]:
-    batch = shape[: shape.rank - len(spec.shape)]
-    return [1 if size == 1 else None for size in batch] + list(spec.shape)
+def _loosened(shape: tf.TensorShape, own: Shape) -> Shape:
+    """The shape with batch dimensions of any size, but 1: those are shared values."""
+    batch = shape[: shape.rank - len(own)]
+    return (*(1 if size == 1 else None for size in batch), *own)
 
 
 def _or_nan(value: tf.Tensor, solved: tf.Tensor) -> tf.Tensor:

@@ -17,6 +17,8 @@ from tf_cvxlayers.runtime.xla import compiled_by_xla
 # What the matrices of one chunk may take, and from which batch on there are two.
 _BYTES, _TWO = 2_000_000, 64
 _AT_A_TIME = 2
+# Where ops run one by one, they take their time whatever a chunk is: memory counts.
+_OP_BY_OP = 32
 # A batch of this size or less is not worth a loop. A larger one of known size is one
 # chunk at least, and of unknown size in it: where TensorFlow 2.21 can tell that a graph
 # takes more than 200 MB, it accumulates sums in variables, in an order that changes
@@ -41,8 +43,10 @@ def in_chunks(
     most = max(2, _BYTES // (8 * max(numbers, 1)))
     known = batch_size(tensors)
     small = known is not None and known < _TWO and 8 * known * numbers <= _SMALL
-    if small or compiled_by_xla() or tf.executing_eagerly():
+    if small or compiled_by_xla():
         return list(function(*tensors))
+    if tf.executing_eagerly():
+        return _one_after_another(function, tensors, _OP_BY_OP * most)
     batch = dynamic_batch_size(tensors)
     count = tf.maximum((batch + most - 1) // most, tf.where(batch < _TWO, 1, 2))
     size = (batch + count - 1) // count
@@ -69,3 +73,19 @@ def in_chunks(
         tf.gather(tf.reshape(array.stack(), [-1, *spec.shape]), place)
         for array, spec in zip(arrays, outputs, strict=True)
     ]
+
+
+def _one_after_another(
+    function: Callable[..., Sequence[tf.Tensor]],
+    tensors: Sequence[tf.Tensor],
+    size: int,
+) -> list[tf.Tensor]:
+    """`function(*tensors)` in chunks of this size, outside a graph."""
+    batch = int(dynamic_batch_size(tensors))
+    if batch <= size:
+        return list(function(*tensors))
+    parts = [
+        function(*(t if t.shape[0] == 1 else t[k : k + size] for t in tensors))
+        for k in range(0, batch, size)
+    ]
+    return [tf.concat(part, axis=0) for part in zip(*parts, strict=True)]

@@ -1,36 +1,113 @@
-"""What TensorFlow's tapes and accumulators are about to do with a tensor.
+"""Rules for gradients: how they are given to TensorFlow, and where they end.
 
-TensorFlow knows, but has no public function that tells. Where a version has moved what
-is used here, both functions answer no. A layer under a persistent tape then takes the
-graph of its eager calls, whose second derivatives TensorFlow prepares at many times the
-cost of the first; and forward mode inside a graph gives zeros instead of an error.
+TensorFlow's `tf.custom_gradient` registers each rule that a graph is traced with for
+the life of the process, and with it the tensors that the rule closes over, their graph,
+and all graphs within that. Here a rule belongs to its graph, and goes with it.
+
+What TensorFlow knows without a public function that tells is asked for where a version
+has it. Where one has moved it, rules stay registered, and forward mode inside a graph
+gives zeros instead of an error.
 """
 
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tensorflow as tf
 
 try:
-    from tensorflow.python.eager.forwardprop_util import pack_tangents
-    from tensorflow.python.ops import gradients_util
+    from tensorflow.python.framework.ops import gradient_registry
 
-    possible_types = gradients_util.PossibleTapeGradientTypes
+    _RULES = gradient_registry._registry
 except (ImportError, AttributeError):  # pragma: no cover - another TensorFlow
-    pack_tangents = possible_types = None
+    _RULES = None
+try:
+    from tensorflow.python.eager.forwardprop_util import pack_tangents
+except ImportError:  # pragma: no cover - another TensorFlow
+    pack_tangents = None
+
+# Under this name a graph has its rules, and the registry's record of one has it.
+_OF_GRAPH, _OF_RECORD = "_tf_cvxlayers_rules", "type"
+
+_ONCE = (
+    "tf_cvxlayers layers can be differentiated once, in reverse mode. Second "
+    "derivatives and forward mode (tf.autodiff.ForwardAccumulator) of the solution of "
+    "an optimization problem are not implemented. For a Hessian-vector product, take "
+    "differences of gradients at two nearby points."
+)
 
 
-def may_be_differentiated_twice(values: Sequence[tf.Tensor]) -> bool:
-    """Whether an outer or a persistent tape watches one of these tensors.
+def differentiable_once(
+    outputs: Sequence[tf.Tensor],
+    sources: Sequence[tf.Tensor],
+    adjoint: Callable[[list[tf.Tensor], list[tf.Tensor]], Sequence[tf.Tensor]],
+) -> list[tf.Tensor]:
+    """The outputs as functions of the sources, whose gradient is what a rule says.
 
-    For such a call TensorFlow prepares second derivatives of a graph before anybody
-    asks for one, and would meet our refusal to give them.
+    Args:
+        outputs: computed from `without_gradient(sources)`.
+        sources: what is differentiated by.
+        adjoint: from the sources and a cotangent for each output to a gradient for each
+            source. It is not differentiated in its turn: that raises
+            NotImplementedError.
     """
-    if possible_types is None:
-        return False
-    kind = possible_types(list(values))
-    return kind == gradients_util.POSSIBLE_GRADIENT_TYPES_HIGHER_ORDER
+
+    def forward(*sources):
+        def backward(*cotangents):
+            # A rule within the rule, so that differentiating the gradient meets a
+            # refusal; TensorFlow would take what the rule closes over for constants.
+            def once(*tensors):
+                constant, count = without_gradient(tensors), len(sources)
+                return tuple(adjoint(constant[:count], constant[count:])), _refuse
+
+            given = [tf.convert_to_tensor(cotangent) for cotangent in cotangents]
+            return tuple(_with_rule(once, [*sources, *given]))
+
+        return tuple(outputs), backward
+
+    return _with_rule(forward, sources)
 
 
-def forward_mode_watches(values: Sequence[tf.Tensor]) -> bool:
-    """Whether a `tf.autodiff.ForwardAccumulator` watches one of these tensors."""
-    return pack_tangents is not None and bool(pack_tangents(list(values)).tangents)
+def without_gradient(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """The tensors as constants: of what is computed from them TensorFlow prepares no
+    derivatives."""
+    return [tf.stop_gradient(tensor) for tensor in tensors]
+
+
+def refuse_forward_mode(tensors: Sequence[tf.Tensor]) -> None:
+    """Raise NotImplementedError if a `tf.autodiff.ForwardAccumulator` watches one of
+    the tensors: inside a graph it would give zeros without a word."""
+    if pack_tangents is not None and pack_tangents(list(tensors)).tangents:
+        raise NotImplementedError(_ONCE)
+
+
+def _refuse(*_cotangents):
+    raise NotImplementedError(_ONCE)
+
+
+def _with_rule(
+    function: Callable[..., tuple[Any, Any]], tensors: Sequence[tf.Tensor]
+) -> list[tf.Tensor]:
+    """`tf.custom_gradient(function)(*tensors)`, with a rule that its graph owns."""
+    outputs = tf.custom_gradient(function)(*tensors)
+    if not tf.executing_eagerly() and outputs:
+        _give_to_graph(outputs[0].op)
+    return list(outputs)
+
+
+def _give_to_graph(op: tf.Operation) -> None:
+    """Let the graph of an op own its rule; the registry keeps a way to find it."""
+    name = op.get_attr("_gradient_op_type").decode()
+    record = None if _RULES is None else _RULES.get(name)
+    if not isinstance(record, dict) or _OF_RECORD not in record:
+        return  # pragma: no cover - another TensorFlow
+    graph = op.graph
+    rules = {**getattr(graph, _OF_GRAPH, {}), name: record[_OF_RECORD]}
+    setattr(graph, _OF_GRAPH, rules)
+    found = weakref.ref(graph)
+
+    def rule(op, *cotangents):
+        return getattr(found(), _OF_GRAPH)[name](op, *cotangents)
+
+    record[_OF_RECORD] = rule
+    weakref.finalize(graph, _RULES.pop, name, None).atexit = False

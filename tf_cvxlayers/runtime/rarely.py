@@ -25,6 +25,6 @@ def rarely(
             function,
             autograph=False,
             experimental_attributes={"_noinline": True},
-        )()
+        ).get_concrete_function()()
 
     return tf.cond(predicate, branch, otherwise)

@@ -1,12 +1,16 @@
-"""The thread pool of the process, on which the elements of a batch are solved."""
+"""The thread pool of the process, on which the elements of a batch are solved; and new
+threads, for what must not see where it is called from."""
 
 import itertools
 import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
+
+Result = TypeVar("Result")
 
 
 class _Pool:
@@ -48,3 +52,10 @@ def in_threads(
     work(int(edges[0]), int(edges[1]))
     for future in futures:
         future.result()
+
+
+def in_new_thread(function: Callable[[], Result]) -> Result:
+    """`function()`, in a thread that starts without any of the scopes that are open in
+    this one."""
+    with ThreadPoolExecutor(1) as executor:
+        return executor.submit(function).result()
