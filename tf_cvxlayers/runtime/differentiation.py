@@ -2,7 +2,9 @@
 
 TensorFlow's `tf.custom_gradient` registers each rule that a graph is traced with for
 the life of the process, and with it the tensors that the rule closes over, their graph,
-and all graphs within that. Here a rule belongs to its graph, and goes with it.
+and all graphs within that. Here a rule belongs to its graph, and goes with it. So do
+the rules that others register in a graph with a layer: each step of a Keras optimizer
+has one, from `tf.distribute`, which would keep all that the layer was traced to.
 
 What TensorFlow knows without a public function that tells is asked for where a version
 has it. Where one has moved it, rules stay registered, and forward mode inside a graph
@@ -26,6 +28,9 @@ try:
 except ImportError:  # pragma: no cover - another TensorFlow
     pack_tangents = None
 
+# The rules of the registry that are known: of a graph with a layer, or of none.
+_SEEN: set[str] = set()
+_PREFIX = "CustomGradient-"
 # Under this name a graph has its rules, and the registry's record of one has it.
 _OF_GRAPH, _OF_RECORD = "_tf_cvxlayers_rules", "type"
 
@@ -91,17 +96,46 @@ def _with_rule(
     """`tf.custom_gradient(function)(*tensors)`, with a rule that its graph owns."""
     outputs = tf.custom_gradient(function)(*tensors)
     if not tf.executing_eagerly() and outputs:
-        _give_to_graph(outputs[0].op)
+        op = outputs[0].op
+        _give_to_graph(op.get_attr("_gradient_op_type").decode(), op.graph)
+        collect_rules()
     return list(outputs)
 
 
-def _give_to_graph(op: tf.Operation) -> None:
-    """Let the graph of an op own its rule; the registry keeps a way to find it."""
-    name = op.get_attr("_gradient_op_type").decode()
+def collect_rules() -> None:
+    """Give the rules that were registered in graphs with layers to these graphs."""
+    for name, record in list((_RULES or {}).items()):
+        if name.startswith(_PREFIX) and name not in _SEEN and isinstance(record, dict):
+            _SEEN.add(name)
+            graph = _graph_within(record.get(_OF_RECORD))
+            if hasattr(graph, _OF_GRAPH):
+                _give_to_graph(name, graph)
+
+
+def _graph_within(function: Any, depth: int = 3) -> tf.Graph | None:
+    """The graph of a tensor that a function closes over."""
+    for cell in getattr(function, "__closure__", None) or ():
+        try:
+            content = cell.cell_contents
+            parts = tf.nest.flatten(content)
+        except (TypeError, ValueError):  # keys without an order, or an empty cell
+            continue
+        for part in parts:
+            if tf.is_tensor(part) and isinstance(getattr(part, "graph", 0), tf.Graph):
+                return part.graph
+        if depth and callable(content):
+            graph = _graph_within(content, depth - 1)
+            if graph is not None:
+                return graph
+    return None
+
+
+def _give_to_graph(name: str, graph: tf.Graph) -> None:
+    """Let a graph own a rule; the registry keeps a way to find it."""
     record = None if _RULES is None else _RULES.get(name)
     if not isinstance(record, dict) or _OF_RECORD not in record:
         return  # pragma: no cover - another TensorFlow
-    graph = op.graph
+    _SEEN.add(name)
     rules = {**getattr(graph, _OF_GRAPH, {}), name: record[_OF_RECORD]}
     setattr(graph, _OF_GRAPH, rules)
     found = weakref.ref(graph)
@@ -110,4 +144,9 @@ def _give_to_graph(op: tf.Operation) -> None:
         return getattr(found(), _OF_GRAPH)[name](op, *cotangents)
 
     record[_OF_RECORD] = rule
-    weakref.finalize(graph, _RULES.pop, name, None).atexit = False
+    weakref.finalize(graph, _forget, name).atexit = False
+
+
+def _forget(name: str) -> None:
+    _SEEN.discard(name)
+    _RULES.pop(name, None)
