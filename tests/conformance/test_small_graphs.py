@@ -113,7 +113,7 @@ def test_first_calls_from_threads_trace_once(traces):
 
 
 def test_eager_calls_are_traced_when_there_are_many(traces, monkeypatch):
-    monkeypatch.setattr(graphs, "_FIRST_CALLS", 2)
+    monkeypatch.setattr(graphs, "FIRST_CALLS", 2)
     layer, points = _layer(1.05), _points()
     results = [layer(points).numpy() for _ in range(4)]
     assert traces == ["stages"]
@@ -156,7 +156,7 @@ def _eager_step(layer, points):
 @pytest.mark.parametrize("engine", ["interior_point", "diffcp"])
 @pytest.mark.parametrize("step", [_step_of_a_function, _step_of_fit, _eager_step])
 def test_a_layer_that_is_dropped_leaves_nothing(step, engine, monkeypatch):
-    monkeypatch.setattr(graphs, "_FIRST_CALLS", 0)
+    monkeypatch.setattr(graphs, "FIRST_CALLS", 0)
 
     def used(bound):
         layer = _layer(bound, engine=engine)

@@ -31,7 +31,7 @@ from tf_cvxlayers.runtime.xla import compiled_by_xla
 Shape = tuple[int | None, ...]
 
 # How many eager calls run their ops one by one before a function is traced for them.
-_FIRST_CALLS = 16
+FIRST_CALLS = 16
 
 
 class _Traced(NamedTuple):
@@ -74,7 +74,7 @@ class Graphs:
             return False
         key = _key(name, values, shapes)
         self._calls[key] = calls = self._calls.get(key, 0) + 1
-        return calls <= _FIRST_CALLS
+        return calls <= FIRST_CALLS
 
     def run(
         self,
