@@ -196,3 +196,27 @@ def test_a_function_knows_nothing_of_where_it_was_traced():
     )
     found = tf.map_fn(lambda point: layer(point[None])[0], points)
     np.testing.assert_allclose(found, layer(points), rtol=1e-12, atol=1e-14)
+
+
+def test_a_gradient_that_python_computes_has_no_shape():
+    layer, points = _layer(1.1), _points()
+
+    @tf.custom_gradient
+    def squares(y):
+        def double(_):
+            return tf.numpy_function(lambda y: 2.0 * y, [y], tf.float64)
+
+        return tf.reduce_sum(y**2), double
+
+    @tf.function(autograph=False)
+    def gradient(points):
+        with tf.GradientTape() as tape:
+            tape.watch(points)
+            total = squares(layer(points))
+        return tape.gradient(total, points)
+
+    with tf.GradientTape() as tape:
+        tape.watch(points)
+        total = tf.reduce_sum(layer(points) ** 2)
+    expected = tape.gradient(total, points)
+    np.testing.assert_allclose(gradient(points), expected, rtol=1e-9, atol=1e-12)

@@ -66,6 +66,8 @@ def differentiable_once(
                 return tuple(adjoint(constant[:count], constant[count:])), _refuse
 
             given = [tf.convert_to_tensor(cotangent) for cotangent in cotangents]
+            for cotangent, output in zip(given, outputs, strict=True):
+                cotangent.set_shape(output.shape)  # which Python need not have told
             return tuple(_with_rule(once, [*sources, *given]))
 
         return tuple(outputs), backward
