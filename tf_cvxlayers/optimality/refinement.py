@@ -51,8 +51,9 @@ _THOROUGH = 200
 
 # `(x, y, s)`.
 Point = tuple[tf.Tensor, tf.Tensor, tf.Tensor]
-# From a complementary pair `(y, s)` to the steps of the system that is factored there.
-Newton = Callable[[Pair], Steps]
+# From a complementary pair `(y, s)` to the steps of the system that is factored there;
+# elements that are settled, bool `[B]`, need none.
+Newton = Callable[[Pair, tf.Tensor], Steps]
 
 
 def refined(
@@ -80,7 +81,7 @@ def refined(
     unsettled = tf.zeros_like(given.miss, tf.bool)
 
     def improve(point, before, best, least, settled):
-        steps = newton((point.y, point.s))
+        steps = newton((point.y, point.s), settled)
         first = NewtonStep.of(steps, matrices, (point.F1, point.F2))
         near = point.moved(dims, matrices, first)
         second = NewtonStep.of(steps, matrices, near.without_rounding())
@@ -174,7 +175,7 @@ def _newton(
     matrices: Matrices,
     made_ready: Callable[[KKT], FactoredKKT | DecomposedKKT],
 ) -> Newton:
-    def at(pair: Pair) -> Steps:
+    def at(pair: Pair, _settled: tf.Tensor) -> Steps:
         system = kkt_system(dims, matrices, *pair)
         cone, ready = system.cone, made_ready(system)
 

@@ -188,9 +188,14 @@ class Diffcp(Engine):
     def _sparse_newton(self, structure: ConeStructure, data: ConeData) -> Newton:
         """Newton's steps by sparse factorization."""
 
-        def at(pair):
+        def at(pair, settled):
             def steps(F):
-                right = -F[0], tf.zeros_like(F[1]), -F[1]
+                # Nothing is factored for a system without a right-hand side.
+                minus_F1, minus_F2 = (
+                    tf.where(tf.expand_dims(settled, 1), tf.zeros_like(part), -part)
+                    for part in F
+                )
+                right = minus_F1, tf.zeros_like(F[1]), minus_F2
                 matrices = data.P, -data.A
                 return sparse_solve(
                     structure, matrices, pair, right, Method.FACTOR, self.threads
