@@ -44,7 +44,7 @@ from_cvxpy.diagnosis
 from_cvxpy.canonicalize
 
 runtime runtime.callback runtime.threads runtime.xla runtime.differentiation
-runtime.keras_internals
+runtime.keras_internals runtime.whole_functions
 runtime.chunks runtime.rarely runtime.memory
 
 optimality optimality.matrices

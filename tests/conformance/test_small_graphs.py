@@ -28,14 +28,18 @@ def _points(size=3):
     return tf.constant(np.random.default_rng(0).normal(size=(size, _N)))
 
 
-def _gradient(layer, points, calls=1):
-    with tf.GradientTape() as tape:
+def _squares(y):
+    return tf.reduce_sum(y**2)
+
+
+def _gradient(layer, points, calls=1, total=_squares, persistent=False):
+    with tf.GradientTape(persistent) as tape:
         tape.watch(points)
         h = points
         for _ in range(calls):
             h = layer(h) * 1.5 + points
-        total = tf.reduce_sum(h**2)
-    return tape.gradient(total, points)
+        value = total(h)
+    return tape.gradient(value, points)
 
 
 @pytest.fixture
@@ -182,18 +186,11 @@ def test_a_function_knows_nothing_of_where_it_was_traced():
 
     @tf.function(autograph=False)
     def inside(points):
-        with tf.device("/CPU:0"), tf.GradientTape(persistent=True) as tape:
-            tape.watch(points)
-            total = tf.reduce_sum(layer(points) ** 2)
-        return tape.gradient(total, points)
+        with tf.device("/CPU:0"):
+            return _gradient(layer, points, persistent=True)
 
     first = inside(points)
-    with tf.GradientTape() as tape:
-        tape.watch(points)
-        total = tf.reduce_sum(layer(points) ** 2)
-    np.testing.assert_allclose(
-        first, tape.gradient(total, points), rtol=1e-9, atol=1e-12
-    )
+    np.testing.assert_allclose(first, _gradient(layer, points), rtol=1e-9, atol=1e-12)
     found = tf.map_fn(lambda point: layer(point[None])[0], points)
     np.testing.assert_allclose(found, layer(points), rtol=1e-12, atol=1e-14)
 
@@ -206,17 +203,10 @@ def test_a_gradient_that_python_computes_has_no_shape():
         def double(_):
             return tf.numpy_function(lambda y: 2.0 * y, [y], tf.float64)
 
-        return tf.reduce_sum(y**2), double
+        return _squares(y), double
 
-    @tf.function(autograph=False)
-    def gradient(points):
-        with tf.GradientTape() as tape:
-            tape.watch(points)
-            total = squares(layer(points))
-        return tape.gradient(total, points)
-
-    with tf.GradientTape() as tape:
-        tape.watch(points)
-        total = tf.reduce_sum(layer(points) ** 2)
-    expected = tape.gradient(total, points)
+    gradient = tf.function(
+        lambda points: _gradient(layer, points, total=squares), autograph=False
+    )
+    expected = _gradient(layer, points)
     np.testing.assert_allclose(gradient(points), expected, rtol=1e-9, atol=1e-12)

@@ -26,6 +26,7 @@ from tf_cvxlayers.program.cone_program import ConeProgram
 from tf_cvxlayers.program.serialization import to_bytes
 from tf_cvxlayers.runtime.differentiation import collect_rules
 from tf_cvxlayers.runtime.threads import in_new_thread
+from tf_cvxlayers.runtime.whole_functions import whole
 from tf_cvxlayers.runtime.xla import compiled_by_xla
 
 Shape = tuple[int | None, ...]
@@ -118,19 +119,9 @@ def _traced(
     def of_tensors(*tensors):
         return function(*tf.nest.pack_sequence_as(structure, tensors))
 
-    def trace():
-        # A concrete function: a `tf.function` would warn of retracing where a program
-        # has many layers, since all share this code.
-        return tf.function(
-            of_tensors,
-            input_signature=specs,
-            autograph=False,
-            experimental_attributes={"_noinline": True},
-        ).get_concrete_function()
-
     # Whatever graph, tape, device or strategy is around the call, the function is to
     # serve others too. (`tf.init_scope` would leave graphs, but stop all tapes.)
-    concrete = in_new_thread(trace)
+    concrete = in_new_thread(lambda: whole(of_tensors, specs))
     outputs = tf.nest.map_structure(
         lambda output: tf.TensorSpec(output.shape, output.dtype),
         concrete.structured_outputs,

@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_cvxlayers.runtime.whole_functions import whole
 from tf_cvxlayers.runtime.xla import compiled_by_xla
 
 
@@ -19,12 +20,4 @@ def rarely(
     """
     if tf.executing_eagerly() or compiled_by_xla():
         return tf.cond(predicate, function, otherwise)
-
-    def branch():
-        return tf.function(
-            function,
-            autograph=False,
-            experimental_attributes={"_noinline": True},
-        ).get_concrete_function()()
-
-    return tf.cond(predicate, branch, otherwise)
+    return tf.cond(predicate, lambda: whole(function)(), otherwise)
