@@ -1,5 +1,6 @@
 """The Keras layer around a cone program."""
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from tf_cvxlayers.pipeline.pipeline import Pipeline, Solved
 from tf_cvxlayers.pipeline.reduction.plan import plan_reduction
 from tf_cvxlayers.pipeline.validation import require_solved, require_valid
 from tf_cvxlayers.program.cone_program import ConeProgram
+from tf_cvxlayers.runtime.differentiation import collect_rules
 from tf_cvxlayers.runtime.keras_internals import let_pass_through
 
 for _class in {type(engine) for engine in ENGINES}:
@@ -64,6 +66,8 @@ class ConeLayer(keras.layers.Layer):
         count = len(program.parameters) - len(learned) - len(fixed)
         self.fed = program.parameters[:count]
         self.pipeline = Pipeline(program, reduction, self.engine, count)
+        # Rules that others registered in graphs with it keep the pipeline, not the layer.
+        weakref.finalize(self, collect_rules).atexit = False
         self._learned = tuple(learned)
         self._fixed = tuple(fixed)
         self.learned_specs = program.parameters[count : count + len(learned)]

@@ -24,7 +24,6 @@ import tensorflow as tf
 from tf_cvxlayers.engines.base import Engine
 from tf_cvxlayers.program.cone_program import ConeProgram
 from tf_cvxlayers.program.serialization import to_bytes
-from tf_cvxlayers.runtime.differentiation import collect_rules
 from tf_cvxlayers.runtime.threads import in_new_thread
 from tf_cvxlayers.runtime.whole_functions import whole
 from tf_cvxlayers.runtime.xla import compiled_by_xla
@@ -62,7 +61,6 @@ class Graphs:
         self._lock = threading.Lock()
         self._traced: dict[Hashable, _Traced] = {}
         self._calls: dict[Hashable, int] = {}
-        weakref.finalize(self, collect_rules).atexit = False
 
     def is_op_by_op(
         self, name: str, values: Sequence[tf.Tensor], shapes: Sequence[Shape]
