@@ -66,7 +66,7 @@ class ConeLayer(keras.layers.Layer):
         count = len(program.parameters) - len(learned) - len(fixed)
         self.fed = program.parameters[:count]
         self.pipeline = Pipeline(program, reduction, self.engine, count)
-        # Rules that others registered in graphs with it keep the pipeline, not the layer.
+        # The rules that others register beside it keep the pipeline, but not the layer.
         weakref.finalize(self, collect_rules).atexit = False
         self._learned = tuple(learned)
         self._fixed = tuple(fixed)
