@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from tf_cvxlayers import CvxpyLayer
-from tf_cvxlayers.engines import Diffcp
+from tf_cvxlayers.engines import Diffcp, InteriorPoint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -356,7 +356,7 @@ def _shapes_sample(rng):
 
 _SCS = Diffcp(solver="scs")
 
-CATALOGUE = (
+CATALOGUE: tuple[Case, ...] = (
     Case("qp_quad_form", qp_quad_form, lambda rng: [*backward_qp(rng)], tolerance=1e-6),
     Case("optnet", optnet, optnet_sample, tolerance=1e-6),
     Case("maximized_nsd", maximized_nsd, _nsd_sample, tolerance=1e-6),
@@ -402,6 +402,13 @@ CATALOGUE = (
         gp=True,
     ),
 )
+_IN_OPS = tuple(
+    dataclasses.replace(case, name=f"{case.name}_in_ops", engine=InteriorPoint())
+    for case in CATALOGUE
+    if case.name in ("optnet", "ellipsoid", "shapes")
+)
+# What `engine="auto"` solves by machine code, in TensorFlow's operations too.
+CATALOGUE += _IN_OPS
 BY_NAME = {case.name: case for case in CATALOGUE}
 
 
@@ -430,10 +437,13 @@ def _rows(
 
 
 every_case = _rows(BY_NAME)
-_KINDS = ("optnet", "ellipsoid", "spectraplex", "softmax", "power_projection", "box_gp")
+_OF_ONE_KIND = ("spectraplex", "softmax", "power_projection", "box_gp")
+_KINDS = ("optnet", "ellipsoid", "optnet_in_ops", "ellipsoid_in_ops", *_OF_ONE_KIND)
 # For properties that take seconds to check: one row for each kind of cone; and, for
 # those that have little to do with the cone and much with graphs, whose traces take
-# long, one that TensorFlow's operations solve and one that Python does; or one alone.
+# long, one for each engine; or one alone.
 each_kind = _rows(_KINDS)
-each_way = _rows(("ellipsoid", "softmax"), slow=("optnet", "spectraplex"))
+each_way = _rows(
+    ("ellipsoid", "ellipsoid_in_ops", "softmax"), slow=("optnet", "spectraplex")
+)
 one_row = _rows(("softmax",), slow=("optnet", "ellipsoid"))

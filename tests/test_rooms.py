@@ -79,6 +79,14 @@ engines.interior_point.loop
 engines.interior_point.phases
 engines.interior_point.engine
 engines.interior_point
+engines.compiled.jit
+engines.compiled.arithmetic
+engines.compiled.units engines.compiled.program engines.compiled.cones
+engines.compiled.kkt engines.compiled.scaling
+engines.compiled.iteration engines.compiled.refinement
+engines.compiled.kernels
+engines.compiled.engine
+engines.compiled
 engines.catalogue
 engines.selection
 engines
@@ -94,7 +102,9 @@ pipeline.reduction.plan
 pipeline.viewpoint pipeline.hyperbolic
 pipeline.closer
 pipeline.verified
-pipeline.graphs pipeline.solve
+pipeline.graphs
+pipeline.at_once
+pipeline.solve
 pipeline.pipeline
 
 layers.configuration
@@ -137,6 +147,7 @@ ALLOWED: dict[str, tuple[str, ...] | None] = {
     "diffcp": ("engines.diffcp.element",),
     "keras": ("layers", "serving", "convex_networks", "runtime.keras_internals"),
     "tensorflow": None,
+    "numba": ("engines.compiled.jit",),
     "numpy": None,
     "qdldl": ("optimality.quasidefinite",),
     "scipy": None,

@@ -173,7 +173,7 @@ def test_describe_says_what_the_layer_is():
     text = layer.describe()
     for words in ("my_layer", "fed: x (3,)", "learned: W (4, 3)", "fixed: b (4,)"):
         assert words in text
-    for words in ("4 inequalities (4 bounds)", "reduc", "InteriorPoint", "chosen"):
+    for words in ("4 inequalities (4 bounds)", "reduc", "Compiled", "chosen"):
         assert words in text
 
 

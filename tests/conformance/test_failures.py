@@ -198,12 +198,14 @@ def test_failures_of_every_cone_are_classified(name):
 
 
 @pytest.mark.parametrize(
-    "engine",
-    [Diffcp(max_iterations=1), Diffcp(solver="scs", max_iterations=1)],
-    ids=str,
+    ("engine", "name"),
+    [
+        (Diffcp(max_iterations=1), "log_sum_exp"),
+        (Diffcp(solver="scs", max_iterations=1), "maxcut"),
+    ],
 )
-def test_too_few_iterations_are_an_iteration_limit(engine):
-    case = BY_NAME["log_sum_exp"]
+def test_too_few_iterations_are_an_iteration_limit(engine, name):
+    case = BY_NAME[name]
     layer, values = case.new_layer(engine=engine), case.values(2)
     result = layer.solve(*values)
     assert result.status.numpy().tolist() == [Status.ITERATION_LIMIT] * 2

@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from tests.problems import BY_NAME
 from tf_cvxlayers import CvxpyLayer, GradientReport, Status
-from tf_cvxlayers.engines import Diffcp, InteriorPoint
 from tf_cvxlayers.layers import Sparsemax
 from tf_cvxlayers.pipeline.pipeline import Pipeline
+from tf_cvxlayers.pipeline.solve import SolvedProgram
 
 
 def _nearest(size, constraints, parameter=None, **options):
@@ -87,10 +87,21 @@ def test_where_solutions_end_there_is_a_kink():
     assert str(report).endswith("in batch element [1]")
 
 
+def _make_wrong(monkeypatch, factor):
+    """Make the one rule that is written by hand a wrong one."""
+    right = SolvedProgram.gradient
+
+    def wrong(*arguments):
+        return tf.nest.map_structure(lambda part: factor * part, right(*arguments))
+
+    monkeypatch.setattr(SolvedProgram, "gradient", wrong)
+
+
 @pytest.mark.parametrize(
     "name",
     [
         "optnet",
+        "optnet_in_ops",
         pytest.param("ellipsoid", marks=pytest.mark.slow),
         "spectraplex",
         "softmax",
@@ -98,14 +109,7 @@ def test_where_solutions_end_there_is_a_kink():
 )
 def test_a_fault_is_no_kink(name, monkeypatch):
     case = BY_NAME[name]
-    engine = type(case.layer().engine)
-    right = engine.adjoint
-
-    def wrong(*arguments):
-        return tf.nest.map_structure(lambda part: 1.01 * part, right(*arguments))
-
-    assert engine in (InteriorPoint, Diffcp)
-    monkeypatch.setattr(engine, "adjoint", wrong)
+    _make_wrong(monkeypatch, 1.01)
     report = case.layer().check_gradients(*case.values(3))
     np.testing.assert_allclose(report.errors, 0.01 / 1.01, rtol=1e-2)
     words = str(report)
@@ -122,23 +126,13 @@ def test_a_fault_of_a_derivative_that_is_small_beside_its_output_is_seen(monkeyp
     layer = CvxpyLayer(problem, x, y, dtype="float64")
     value = np.array([[1.0, 2.0]])
     assert layer.check_gradients(value).max_relative_error < 1e-4
-    right = InteriorPoint.adjoint
-    monkeypatch.setattr(
-        InteriorPoint,
-        "adjoint",
-        lambda *given: tf.nest.map_structure(lambda part: 1.01 * part, right(*given)),
-    )
+    _make_wrong(monkeypatch, 1.01)
     assert layer.check_gradients(value).errors.min() > 1e-3
 
 
 def test_a_fault_without_inequalities_says_so(monkeypatch):
     layer = _nearest(2, lambda y: [cp.sum(y) == 1])
-    right = InteriorPoint.adjoint
-    monkeypatch.setattr(
-        InteriorPoint,
-        "adjoint",
-        lambda *given: tf.nest.map_structure(lambda part: 2.0 * part, right(*given)),
-    )
+    _make_wrong(monkeypatch, 2.0)
     report = layer.check_gradients(np.ones((1, 2)))
     assert str(report).endswith("no constraint has two sides")
 

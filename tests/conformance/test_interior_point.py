@@ -219,7 +219,7 @@ def test_what_the_engine_cannot_do_is_left_to_another_one():
         layer = BY_NAME[name].layer()
         assert isinstance(layer.engine, Diffcp)
         assert word in layer.describe()
-    layer = BY_NAME["ellipsoid"].layer()
+    layer = BY_NAME["ellipsoid_in_ops"].layer()
     assert layer.engine == InteriorPoint()
     assert layer.engine.portable
     assert layer.supports_jit

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tests.mixed_batches import KINDS, Element, Family
 from tf_cvxlayers import CvxpyLayer, Status
-from tf_cvxlayers.engines import InteriorPoint
+from tf_cvxlayers.engines import Compiled, InteriorPoint
 
 pytestmark = pytest.mark.slow
 _BATCH = 32
@@ -30,8 +30,9 @@ def _clarabel(problem, parameters, x, element):
     return x.value if problem.status == cp.OPTIMAL else None
 
 
+@pytest.mark.parametrize("engine", [InteriorPoint(), Compiled()], ids=str)
 @pytest.mark.parametrize("seed", range(11))
-def test_each_element_of_a_mixed_batch_has_its_own_answer(seed):
+def test_each_element_of_a_mixed_batch_has_its_own_answer(seed, engine):
     rng = np.random.default_rng(seed)
     family = Family.random(rng)
     kinds = [str(kind) for kind in rng.choice(_MIX, size=_BATCH)]
@@ -41,7 +42,7 @@ def test_each_element_of_a_mixed_batch_has_its_own_answer(seed):
         problem,
         list(parameters.values()),
         x,
-        engine=InteriorPoint(),
+        engine=engine,
         on_failure="nan",
         dtype="float64",
     )

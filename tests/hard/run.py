@@ -19,10 +19,11 @@ from tests.hard import batch, crosscheck
 from tests.hard.catalogue import FAMILIES, Feasible, selected
 from tests.hard.element import elements
 from tests.hard.verdict import GRADIENT_POOR, GRADIENT_WRONG, Verdict, verdicts
-from tf_cvxlayers.engines import Diffcp, InteriorPoint
+from tf_cvxlayers.engines import Compiled, Diffcp, InteriorPoint
 from tf_cvxlayers.errors import Status
 
 ENGINES = {
+    "compiled": Compiled,
     "interior_point": InteriorPoint,
     "diffcp": Diffcp,
     "diffcp_scs": lambda: Diffcp(solver="scs"),

@@ -18,6 +18,18 @@ CONSTRAINTS = {
     "maximum": (lambda y, c: cp.maximum(y, -2 * y, y - 1) <= c, N, 3 * N),
     "nested": (lambda y, c: cp.max(cp.abs(y)) <= c, N, 2 * N),
     "moving": (lambda y, c: cp.abs(y[:-1]) <= c - y[1:], N, 2 * (N - 1)),
+    "norm": (lambda y, c: cp.norm(y) <= c, N, N + 1),
+    "norm of a map": (lambda y, c: cp.norm(y[:2] - y[2:]) <= c - y[0], N, 3),
+    "norms": (
+        lambda y, c: cp.maximum(cp.norm(y[:2]), cp.norm(y[2:])) <= c,
+        N,
+        6,
+    ),
+    "largest eigenvalue": (
+        lambda y, c: cp.lambda_max(cp.bmat([[y[0], y[1]], [y[1], y[2]]])) <= c,
+        N,
+        3,
+    ),
     # With two rows on either side nothing is won.
     "sum of two": (lambda y, c: cp.norm1(y[:2]) <= c, N + 1, 4),
     # The row that holds each of the four has all of them.
@@ -33,9 +45,12 @@ def projection(constraint):
     return problem, [x, c], [y, constraint.dual_variables[0]]
 
 
+# What Clarabel says of the last digits that were asked for, which it need not reach.
+_OF_CLARABEL = "ignore:Solution may be inaccurate:UserWarning"
 ENGINES = [(name, "auto") for name in CONSTRAINTS] + [("chain", "diffcp")]
 
 
+@pytest.mark.filterwarnings(_OF_CLARABEL)
 @pytest.mark.parametrize(("name", "engine"), ENGINES)
 def test_values_duals_and_gradients_are_those_of_the_problem(name, engine):
     constraint, n, m = CONSTRAINTS[name]
@@ -46,13 +61,15 @@ def test_values_duals_and_gradients_are_those_of_the_problem(name, engine):
     rng = np.random.default_rng(3)
     x, c = 2.0 * rng.normal(size=(BATCH, N)), 0.5 + rng.random(BATCH)
     primal, dual = layer(x, c)
+    # On a curved cone a solver is as far from its solution as the root of its gap.
+    reached = 1e-8 if structure.cones.is_polyhedral else 1e-6
     exact = dict.fromkeys(["tol_gap_abs", "tol_gap_rel", "tol_feas"], 1e-12)
     for k in range(BATCH):
         for parameter, value in zip(parameters, (x[k], c[k]), strict=True):
             parameter.value = value
         problem.solve(solver="CLARABEL", **exact)
-        np.testing.assert_allclose(primal[k], variables[0].value, atol=1e-8)
-        np.testing.assert_allclose(dual[k], variables[1].value, atol=1e-8)
+        np.testing.assert_allclose(primal[k], variables[0].value, atol=reached)
+        np.testing.assert_allclose(dual[k], variables[1].value, atol=reached)
     assert layer.check_gradients(x, c).max_relative_error < 1e-7
 
 

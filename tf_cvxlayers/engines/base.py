@@ -2,7 +2,10 @@
 
 import abc
 import dataclasses
-from typing import Any, ClassVar, cast
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple, cast
+
+import numpy as np
 
 from tf_cvxlayers.arguments import number_between, whole_number
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
@@ -62,6 +65,11 @@ class Engine(abc.ABC):
         by the batch (batch axis 1) get the sum over the batch.
         """
 
+    @property
+    def needs(self) -> str | None:
+        """What would have to be installed for it; None where nothing is missing."""
+        return None
+
     def accepts(self, structure: ConeStructure) -> bool:
         """Whether it can handle a program of this structure."""
         return structure.cones.kinds <= self.cones
@@ -96,3 +104,68 @@ class Engine(abc.ABC):
     def from_config(cls, config: dict[str, Any]) -> "Engine":
         """The engine with these settings."""
         return cls(**config)
+
+
+class FoundAtOnce(NamedTuple):
+    """What an engine finds at once, as arrays.
+
+    Attributes:
+        x, y, s: float64 `[B, size]`, in the units of the program; of elements that are
+            not settled they say nothing.
+        iterations: int32 `[B]`.
+        missed: the relative residuals of `optimality.residuals`, float64 `[3, B]`.
+        settled: bool `[B]`, which elements are SOLVED.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    s: np.ndarray
+    iterations: np.ndarray
+    missed: np.ndarray
+    settled: np.ndarray
+
+
+class AtOnce(Engine):
+    """An engine that solves what is easy at once, outside of TensorFlow, its units and
+    residuals and all, and leaves the rest to another engine. Abstract."""
+
+    @property
+    @abc.abstractmethod
+    def rest(self) -> Engine:
+        """What solves the rest; and everything where XLA compiles a model."""
+
+    @abc.abstractmethod
+    def solved(
+        self, structure: ConeStructure, data: ConeData, rounding: float
+    ) -> FoundAtOnce:
+        """What is easy of a batch, verified.
+
+        Args:
+            structure, data: the programs, in any units, as arrays `[1 or B, size]`.
+            rounding: of the numbers in `q` and `b`, relative to them.
+        """
+
+    @abc.abstractmethod
+    def differentiated(
+        self,
+        structure: ConeStructure,
+        data: ConeData,
+        point: Sequence[np.ndarray],
+        cotangent: Sequence[np.ndarray],
+    ) -> tuple[ConeData, np.ndarray]:
+        """The gradient of each element `[B, size]`, for that with respect to
+        `x, y, s`; and which of them are right, bool `[B]`: others are not easy."""
+
+    def solve(
+        self, structure: ConeStructure, data: ConeData, thoroughly: Any = False
+    ) -> ConeSolution:
+        return self.rest.solve(structure, data, thoroughly)
+
+    def adjoint(
+        self,
+        structure: ConeStructure,
+        data: ConeData,
+        solution: ConeSolution,
+        cotangent: tuple[Any, Any, Any],
+    ) -> ConeData:
+        return self.rest.adjoint(structure, data, solution, cotangent)

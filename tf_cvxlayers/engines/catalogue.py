@@ -6,10 +6,12 @@ an engine can be read from a file.
 """
 
 from tf_cvxlayers.engines.base import Engine
+from tf_cvxlayers.engines.compiled import Compiled
 from tf_cvxlayers.engines.diffcp import Diffcp
 from tf_cvxlayers.engines.interior_point import InteriorPoint
 
 ENGINES: tuple[Engine, ...] = (
+    Compiled(),
     InteriorPoint(),
     Diffcp(),
     Diffcp(solver="scs"),

@@ -33,7 +33,7 @@ def choose_engine(wanted: str | Engine, structure: ConeStructure) -> EngineChoic
     Raises:
         ProblemError: no engine of that name takes the program's cones, or its matrices
             would take most of the memory.
-        ArgumentError: there is no such engine.
+        ArgumentError: there is no such engine, or what it needs is not installed.
     """
     choice = _chosen(wanted, structure)
     _require_memory(choice.engine, structure)
@@ -56,6 +56,7 @@ def _chosen(wanted: str | Engine, structure: ConeStructure) -> EngineChoice:
         )
     for engine in candidates:
         if engine.accepts(structure):
+            _require_installed(engine)
             return EngineChoice(engine, why)
     raise ProblemError(
         f"Expected a program that {candidates[0]} accepts. Received: "
@@ -101,10 +102,12 @@ def _objection(
     times as long as the fastest."""
     if not engine.accepts(structure):
         return f"no {_missing(engine, structure)}"
+    if engine.needs is not None:
+        return f"needs {engine.needs}"
     all_of_them = [
         other.milliseconds(structure, _BATCH)
         for other in ENGINES
-        if other.accepts(structure)
+        if other.accepts(structure) and other.needs is None
     ]
     own = engine.milliseconds(structure, _BATCH)
     least = min(all_of_them)
@@ -118,6 +121,14 @@ def _time(milliseconds: float) -> str:
     if value >= 1000:
         value, unit = value / 1000, "s"
     return f"about {value:.2g} {unit}" if value < 10 else f"about {value:.0f} {unit}"
+
+
+def _require_installed(engine: Engine) -> None:
+    if engine.needs is not None:
+        raise ArgumentError(
+            f"Expected what engine={engine.name!r} needs to be installed. Received: "
+            f"none; it needs {engine.needs}. Or use engine='auto'."
+        )
 
 
 def _require_memory(engine: Engine, structure: ConeStructure) -> None:

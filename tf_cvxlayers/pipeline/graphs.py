@@ -63,7 +63,11 @@ class Graphs:
         self._calls: dict[Hashable, int] = {}
 
     def is_op_by_op(
-        self, name: str, values: Sequence[tf.Tensor], shapes: Sequence[Shape]
+        self,
+        name: str,
+        values: Sequence[tf.Tensor],
+        shapes: Sequence[Shape],
+        first_calls: int | None = None,
     ) -> bool:
         """Whether this call of a function is to run its ops one by one: where XLA takes
         them into its own function, and in the first eager calls."""
@@ -73,7 +77,7 @@ class Graphs:
             return False
         key = _key(name, values, shapes)
         self._calls[key] = calls = self._calls.get(key, 0) + 1
-        return calls <= FIRST_CALLS
+        return calls <= (FIRST_CALLS if first_calls is None else first_calls)
 
     def run(
         self,

@@ -4,15 +4,17 @@ It is a function of tensors: the data, and the solution. So it may run twice, la
 elsewhere, or in a loaded model.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import tensorflow as tf
 
-from tf_cvxlayers.engines.base import Engine
+from tf_cvxlayers.engines.base import AtOnce, Engine
 from tf_cvxlayers.optimality.residuals import Residuals
-from tf_cvxlayers.pipeline.units import Units
+from tf_cvxlayers.pipeline.at_once import adjoint_at_once, solved_at_once
+from tf_cvxlayers.pipeline.units import Units, units_of
 from tf_cvxlayers.pipeline.verified import solved_and_verified
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
+from tf_cvxlayers.runtime.xla import compiled_by_xla
 
 
 class SolvedProgram(NamedTuple):
@@ -21,12 +23,13 @@ class SolvedProgram(NamedTuple):
     Attributes:
         data: the programs, `[1 or B, size]` each.
         solution: in their own units.
-        units: those in which they were solved, and are differentiated.
+        units: those in which they were solved, and are differentiated; none where an
+            engine has units of its own.
     """
 
     data: ConeData
     solution: ConeSolution
-    units: Units
+    units: Units | tuple[()]
 
     def gradient(
         self,
@@ -36,7 +39,10 @@ class SolvedProgram(NamedTuple):
     ) -> ConeData:
         """The gradient with respect to the data, for that with respect to `(x, y, s)`:
         the adjoint of the derivative, by the engine."""
-        units, data = self.units, self.data
+        data = self.data
+        if _is_at_once(engine):
+            return adjoint_at_once(engine, structure, data, self.solution, cotangent)
+        units = self.units or units_of(structure, data)
         gradient = engine.adjoint(
             structure,
             units.data(data),
@@ -61,7 +67,14 @@ def solve_cone_program(
         rounding: of the numbers in `q` and `b`, relative to them.
         again: whether what is not settled is solved again (`pipeline.verified`).
     """
+    if _is_at_once(engine):
+        found, residual = solved_at_once(engine, structure, data, rounding)
+        return SolvedProgram(data, found, ()), residual
     solution, residual, units = solved_and_verified(
         engine, structure, data, rounding, again
     )
     return SolvedProgram(data, solution, units), residual
+
+
+def _is_at_once(engine: Engine) -> TypeGuard[AtOnce]:
+    return isinstance(engine, AtOnce) and not compiled_by_xla()

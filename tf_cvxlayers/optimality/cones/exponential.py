@@ -23,6 +23,10 @@ class Exponential(SmoothCone):
     def nonnegative_rows(self) -> Sequence[int]:
         return (1, 2)
 
+    @property
+    def increasing_rows(self) -> Sequence[int]:
+        return (2,)
+
     def surface(self, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         y, z = s[:, 1], s[:, 2]
         one = tf.ones_like(y)

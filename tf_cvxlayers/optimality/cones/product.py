@@ -104,6 +104,18 @@ class Sides(NamedTuple):
         return side_by_side(parts, dv)
 
 
+def rows_in_cones(
+    dims: ConeDims, chosen: Callable[[ConeGeometry], Sequence[int]]
+) -> np.ndarray:
+    """The rows of the product that are chosen in each cone, by their places in it."""
+    found = [np.zeros(0, np.int64)]
+    for run in dims.runs:
+        within = np.array(chosen(geometry_of(run)), np.int64)
+        firsts = run.start + run.rows * np.arange(run.number)
+        found.append((firsts[:, None] + within).ravel())
+    return np.concatenate(found)
+
+
 def over_each(
     dims: ConeDims,
     part: tf.Tensor,

@@ -48,6 +48,12 @@ class ConeGeometry(abc.ABC):
         return ()
 
     @property
+    def increasing_rows(self) -> Sequence[int]:
+        """The rows of a curved cone that may grow by themselves, without an end, and
+        never leave it."""
+        return self.nonnegative_rows
+
+    @property
     def has_hyperbolic_rotations(self) -> bool:
         """Whether rotations of its first two rows as `pipeline.hyperbolic` makes them
         are automorphisms."""

@@ -8,12 +8,16 @@ make of the three rows (Dantzig and Eaves, "Fourier-Motzkin elimination and its 
 1973). As few rows as that are left only where one side has one row; with more on both
 sides, rows that were independent would become dependent ones.
 
+A cone holds such a variable as a row does where it may grow there by itself: the `t` of
+`|u| <= t`, `t <= c` is `c`, or that of `X <= t I`.
+
 The dual of the row follows from stationarity in `t`, as for an equality. It is
 nonnegative, since the rows of the other side have the other sign there.
 """
 
 import numpy as np
 
+from tf_cvxlayers.optimality.cones.product import rows_in_cones
 from tf_cvxlayers.pipeline.reduction.elimination import Elimination
 from tf_cvxlayers.program.cone_program import ConeData, ConeStructure
 
@@ -48,7 +52,10 @@ def epigraphs(structure: ConeStructure, data: ConeData) -> Elimination | None:
             place
             for side in (values > 0, values < 0)
             if (place := np.flatnonzero(side)).size == 1
+            and structure.are_inequalities(rows[place])
         ]
+        if not alone:
+            continue
         (row,) = min(alone, key=lambda place: length[rows[place[0]]])
         others = rows.size - 1
         if others * (length[rows[row]] - 2) > length[rows[row]]:
@@ -63,9 +70,12 @@ def epigraphs(structure: ConeStructure, data: ConeData) -> Elimination | None:
 
 
 def _candidates(structure: ConeStructure, data: ConeData) -> np.ndarray:
-    """Which variables cost nothing and have constants in inequalities only."""
+    """Which variables cost nothing and have constants only, in inequalities and where
+    a cone may grow."""
     constant = np.isfinite(data.A) & (data.A != 0.0)
-    fine = constant & structure.are_inequalities(structure.A.rows)
+    rows = structure.A.rows
+    growing = rows_in_cones(structure.cones, lambda cone: cone.increasing_rows)
+    fine = constant & (structure.are_inequalities(rows) | np.isin(rows, growing))
     suits = data.q == 0.0
     suits[structure.P.rows] = suits[structure.P.columns] = False
     suits[structure.A.columns[~fine]] = False

@@ -7,7 +7,7 @@ that float64 can tell; without the row it has a derivative.
 
 import numpy as np
 
-from tf_cvxlayers.optimality.cones.table import geometry_of
+from tf_cvxlayers.optimality.cones.product import rows_in_cones
 from tf_cvxlayers.pipeline.reduction.dropped_rows import DroppedRows
 from tf_cvxlayers.program.cone_program import ConeStructure
 
@@ -29,21 +29,11 @@ def implied_rows(
     rows, columns = pattern.rows[entries], pattern.columns[entries]
     # A row says `x <= b / a`, or `x >= b / a`, as the sign of `a` is.
     limit, sign = b[rows] / A[entries], np.sign(A[entries])
-    by_cone = np.isin(rows, _nonnegative_in_cones(structure))
+    nonnegative = rows_in_cones(structure.cones, lambda cone: cone.nonnegative_rows)
+    by_cone = np.isin(rows, nonnegative)
     is_bound = structure.are_inequalities(rows)
     least = np.full((2, structure.n), np.inf)
     side = (sign > 0).astype(int)
     np.minimum.at(least, (side[by_cone], columns[by_cone]), (sign * limit)[by_cone])
     implied = is_bound & (sign * limit >= least[side, columns])
     return DroppedRows(structure, np.sort(rows[implied])) if implied.any() else None
-
-
-def _nonnegative_in_cones(structure: ConeStructure) -> np.ndarray:
-    """The rows of curved cones whose slack is at least zero wherever that of the cone
-    lies in it."""
-    found = [np.zeros(0, np.int64)]
-    for run in structure.cones.runs:
-        within = np.array(geometry_of(run).nonnegative_rows, np.int64)
-        firsts = run.start + run.rows * np.arange(run.number)
-        found.append((firsts[:, None] + within).ravel())
-    return np.concatenate(found)

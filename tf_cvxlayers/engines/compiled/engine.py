@@ -1,0 +1,208 @@
+"""The compiled engine: small dense programs, each solved by itself in machine code."""
+
+import dataclasses
+import functools
+import importlib.util
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple, cast
+
+import numpy as np
+
+from tf_cvxlayers.engines.base import AtOnce, Engine, FoundAtOnce
+from tf_cvxlayers.engines.interior_point import InteriorPoint
+from tf_cvxlayers.linalg.batch_axis import batch_size
+from tf_cvxlayers.program import cones
+from tf_cvxlayers.program.cone_program import ConeData, ConeStructure
+from tf_cvxlayers.program.cones import KINDS
+from tf_cvxlayers.runtime.threads import in_threads
+
+# Below this many entries times elements a batch takes less time than a thread's start.
+_SERIAL = 2000
+
+
+@dataclasses.dataclass(frozen=True)
+class Compiled(AtOnce):
+    """Solves small dense programs by machine code, each element by itself, on threads.
+
+    The method is that of `InteriorPoint` without its embedding: a primal-dual iteration
+    (Vandenberghe, "The CVXOPT linear and quadratic cone program solvers", 2010) and
+    Newton's method on the optimality conditions, with the same conditions for SOLVED.
+    What does not meet them, as where there is no solution, is solved by `InteriorPoint`
+    with the same settings; so are all programs where XLA compiles a model.
+
+    Needs Numba, `pip install tf_cvxlayers[fast]`, and Python where it runs; files for
+    serving have `InteriorPoint` in its place.
+
+    Args:
+        tolerance: the relative residual up to which an element is iterated, where
+            Newton's method does not get to the solution before.
+        max_iterations: of the interior-point method, for each element.
+        threads: how many elements are solved at a time; None for one a core.
+
+    Raises:
+        ArgumentError: a setting that is not one of these.
+
+    Example:
+
+    ```python
+    engine = tf_cvxlayers.engines.Compiled(threads=1)
+    layer = CvxpyLayer(problem, parameters=[x], variables=y, engine=engine)
+    ```
+    """
+
+    name: ClassVar[str] = "compiled"
+    portable: ClassVar[bool] = False
+    supports_jit: ClassVar[bool] = True
+
+    tolerance: float = 1e-9
+    max_iterations: int = 50
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        counts = {"max_iterations": self.max_iterations, "threads": self.threads}
+        given = {name: count for name, count in counts.items() if count is not None}
+        self.check_settings(self.tolerance, given)
+
+    @functools.cached_property
+    def rest(self) -> Engine:
+        return InteriorPoint(self.tolerance, self.max_iterations)
+
+    @property
+    def needs(self) -> str | None:
+        there = importlib.util.find_spec("numba") is not None
+        return None if there else "Numba: pip install tf_cvxlayers[fast]"
+
+    @property
+    def cones(self) -> frozenset[str]:
+        return frozenset({cones.ZERO, cones.NONNEGATIVE, cones.SECOND_ORDER})
+
+    def milliseconds(self, structure: ConeStructure, batch: int) -> float:
+        n, m, work = structure.n, structure.m, _Profile.of(structure).work
+        # Memory that is not used takes time too, a page for each row.
+        each = 1.2e-3 * (n + m) + 1.9e-6 * work + 2.4e-6 * n * (n + 2 * m)
+        return 1.0 + batch * (0.004 + each)
+
+    def bytes_needed(self, structure: ConeStructure) -> int:
+        return self.rest.bytes_needed(structure)
+
+    def solved(
+        self, structure: ConeStructure, data: ConeData, rounding: float
+    ) -> FoundAtOnce:
+        from tf_cvxlayers.engines.compiled import kernels
+
+        shape, batch = _shape_of(structure), cast(int, batch_size(data))
+        n, m = structure.n, structure.m
+        found = FoundAtOnce(
+            np.zeros((batch, n)),
+            np.zeros((batch, m)),
+            np.zeros((batch, m)),
+            np.zeros(batch, np.int32),
+            np.zeros((3, batch)),
+            np.zeros(batch, bool),
+        )
+        x, y, s, iterations, missed, settled = found
+
+        def work(start: int, stop: int) -> None:
+            kernels.solve(
+                shape,
+                *data,
+                self.tolerance,
+                self.max_iterations,
+                rounding,
+                start,
+                stop,
+                x,
+                y,
+                s,
+                settled,
+                iterations,
+                missed,
+            )
+
+        self._in_threads(structure, work, batch)
+        return found
+
+    def differentiated(
+        self,
+        structure: ConeStructure,
+        data: ConeData,
+        point: Sequence[np.ndarray],
+        cotangent: Sequence[np.ndarray],
+    ) -> tuple[ConeData, np.ndarray]:
+        from tf_cvxlayers.engines.compiled import kernels
+
+        shape, batch = _shape_of(structure), len(point[0])
+        gradient = ConeData(*(np.zeros((batch, part.shape[1])) for part in data))
+        kept = np.zeros(batch, bool)
+
+        def work(start: int, stop: int) -> None:
+            kernels.adjoint(
+                shape, *data, *point, *cotangent, start, stop, *gradient, kept
+            )
+
+        self._in_threads(structure, work, batch)
+        return gradient, kept
+
+    def _in_threads(self, structure: ConeStructure, work: Any, batch: int) -> None:
+        entries = structure.A.size + structure.P.size + structure.n
+        in_threads(work, batch, 1 if entries * batch < _SERIAL else self.threads)
+
+
+class _Profile(NamedTuple):
+    """Where the rows of the matrices and of their factor begin and end."""
+
+    A: np.ndarray
+    P: np.ndarray
+    factor: np.ndarray
+
+    @classmethod
+    def of(cls, structure: ConeStructure) -> "_Profile":
+        """The profile of a structure."""
+        n, m, A, P = structure.n, structure.m, structure.A, structure.P
+        spans = _spans(A.rows, A.columns, m, n)
+        for run in structure.cones.runs:
+            if not KINDS[run.kind].is_flat:
+                own = spans[:, run.span].reshape(2, run.number, run.rows)
+                own[0] = own[0].min(axis=1, keepdims=True)
+                own[1] = own[1].max(axis=1, keepdims=True)
+        both = np.r_[P.rows, P.columns], np.r_[P.columns, P.rows]
+        of_P = _spans(*both, n, n)
+        reach = np.maximum(np.arange(1, n + 1), of_P[1])
+        np.maximum.at(reach, spans[0][spans[1] > 0], spans[1][spans[1] > 0])
+        return cls(spans, of_P, np.maximum.accumulate(reach))
+
+    @property
+    def work(self) -> float:
+        """Of a factorization, in products."""
+        wide, long = self.factor - np.arange(self.factor.size), self.A[1] - self.A[0]
+        return float(0.5 * np.square(wide).sum() + 0.5 * np.square(long).sum())
+
+
+def _spans(rows: np.ndarray, columns: np.ndarray, m: int, n: int) -> np.ndarray:
+    """The first column of each row, and the one after the last: zeros for none."""
+    spans = np.array([np.full(m, n), np.zeros(m)], np.int64)
+    np.minimum.at(spans[0], rows, columns)
+    np.maximum.at(spans[1], rows, columns + 1)
+    spans[0] = np.minimum(spans[0], spans[1])
+    return spans
+
+
+@functools.lru_cache(maxsize=256)
+def _shape_of(structure: ConeStructure) -> Any:
+    """The structure, as the machine code reads it."""
+    from tf_cvxlayers.engines.compiled.units import Shape
+
+    p, number = structure.cones.zero, structure.cones.nonnegative
+    sizes = [1] * number + list(structure.cones.second_order)
+    several = np.bincount(structure.A.rows, minlength=structure.m) > 1
+    for run in structure.cones.runs:
+        several[run.span] |= not KINDS[run.kind].is_flat
+    return Shape(
+        np.array([structure.P.rows, structure.P.columns], np.int64),
+        np.array([structure.A.rows, structure.A.columns], np.int64),
+        np.cumsum([p, *sizes]).astype(np.int64),
+        several,
+        *_Profile.of(structure),
+        p,
+        number,
+    )
