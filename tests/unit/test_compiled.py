@@ -1,0 +1,185 @@
+"""The parts of the compiled engine are those of TensorFlow, or of NumPy."""
+
+import itertools
+
+import numba
+import numpy as np
+import pytest
+
+from tf_cvxlayers.engines.compiled import arithmetic, cones, engine, scaling, units
+from tf_cvxlayers.linalg.patterns import Pattern
+from tf_cvxlayers.optimality.cones.product import (
+    Sides,
+    Spectrum,
+    balance_of,
+    complementary_pair,
+)
+from tf_cvxlayers.pipeline.units import units_of
+from tf_cvxlayers.program.cone_program import ConeData, ConeStructure
+from tf_cvxlayers.program.cones import ConeDims
+
+DIMS = [
+    ConeDims(zero=2, nonnegative=3, second_order=(3, 1, 4, 4)),
+    ConeDims(nonnegative=5),
+    ConeDims(zero=1, second_order=(2, 20)),
+]
+each_product = pytest.mark.parametrize("dims", DIMS, ids=str)
+
+
+def _random(rng, dims, n=6, density=0.6):
+    """A structure, and its shape."""
+    chosen = rng.random((n, dims.size)) < density
+    columns, rows = np.nonzero(chosen)
+    P_columns, P_rows = np.nonzero(np.triu(rng.random((n, n)) < density).T)
+    structure = ConeStructure(
+        Pattern(P_rows, P_columns, (n, n)),
+        Pattern(rows, columns, (dims.size, n)),
+        dims,
+    )
+    return structure, engine._shape_of(structure)
+
+
+def _pair(rng, dims, batch=4):
+    """Points that are not on the boundary between two sides of their cones."""
+    return rng.normal(size=(2, batch, dims.size))
+
+
+@each_product
+@pytest.mark.parametrize("seed", range(4))
+def test_units_are_those_of_the_pipeline(dims, seed):
+    rng = np.random.default_rng(seed)
+    structure, shape = _random(rng, dims)
+    sizes = structure.P.size, structure.n, structure.A.size, structure.m
+    data = [
+        rng.normal(size=(3, size)) * 2.0 ** rng.integers(-3, 4, (3, size))
+        for size in sizes
+    ]
+    data[3] *= 10.0 ** rng.integers(-6, 7, size=(3, 1))
+    data[1] *= rng.random(data[1].shape) < 0.5
+    expected = units_of(structure, ConeData(*data))
+
+    @numba.njit
+    def made(shape, P, q, A, b, d, e):
+        return units.make_units(shape, P, q, A, b, d, e)
+
+    for k in range(3):
+        d, e = np.empty(structure.n), np.empty(structure.m)
+        beta, gamma, near = made(shape, *(part[k] for part in data), d, e)
+        assert near
+        np.testing.assert_array_equal(beta * d, expected.x[k])
+        np.testing.assert_array_equal(gamma * e, expected.y[k])
+        np.testing.assert_array_equal(beta / e, expected.s[k])
+
+
+@pytest.mark.parametrize("n", [1, 3, 4, 5, 11, 16])
+def test_a_factor_within_its_profile_is_that_of_the_matrix(n):
+    rng = np.random.default_rng(n)
+    starts = rng.integers(0, n, size=9)
+    spans = np.sort([starts, np.minimum(n, starts + rng.integers(1, n + 1, 9))], axis=0)
+    A = rng.normal(size=(9, n))
+    for row, (start, stop) in zip(A, spans.T, strict=True):
+        row[:start] = row[stop:] = 0.0
+    weights, right = rng.random(9), rng.normal(size=n)
+    reach = np.arange(1, n + 1)
+    np.maximum.at(reach, spans[0], spans[1])
+    reach = np.maximum.accumulate(reach)
+    H = np.eye(n)
+    expected = np.linalg.solve(H + A.T @ (weights[:, None] * A), right)
+
+    @numba.njit
+    def solved(H, A, spans, weights, reach, right):
+        arithmetic.add_gram(H, A, spans, weights)
+        works = arithmetic.factor(H, reach)
+        arithmetic.solve(H, reach, right)
+        return works
+
+    assert solved(H, A, spans, weights, reach, right)
+    np.testing.assert_allclose(right, expected, rtol=1e-10, atol=1e-12)
+    assert not solved(-np.eye(n), A, spans, 0 * weights, reach, right.copy())
+
+
+@each_product
+def test_cones_are_those_of_the_optimality_conditions(dims):
+    rng = np.random.default_rng(7)
+    _, shape = _random(rng, dims)
+    ys, ss = _pair(rng, dims)
+    pairs = [part.numpy() for part in complementary_pair(dims, ys, ss)]
+    sides, spectrum = Sides.of(dims, *pairs), Spectrum.at(dims, *pairs)
+    balance = balance_of(dims, ys, ss)
+    vector = rng.normal(size=(4, dims.size))
+    turned = spectrum.out_of(spectrum.values * spectrum.into(vector)).numpy()
+
+    @numba.njit
+    def found(shape, y, s, sides, d, mirrors, balance, v):
+        cones.make_balance(shape, y, s, balance)
+        cones.make_pair(shape, y, s)
+        cones.make_sides(shape, y, s, sides)
+        cones.make_spectrum(shape, y, s, d, mirrors)
+        cones.turn(shape, mirrors, v, True)
+        v *= d
+        cones.turn(shape, mirrors, v, False)
+
+    for k in range(4):
+        y, s, v = ys[k].copy(), ss[k].copy(), vector[k].copy()
+        count = 2 * (shape.first.size - 1) - shape.inequalities
+        own, d, unit = np.empty(count), np.empty(dims.size), np.empty(dims.size)
+        found(shape, y, s, own, d, np.zeros(dims.size), unit, v)
+        np.testing.assert_allclose(y, pairs[0][k], atol=1e-14)
+        np.testing.assert_allclose(s, pairs[1][k], atol=1e-14)
+        np.testing.assert_allclose(v, turned[k], atol=1e-12)
+        # A cone of one row has one side there, and the same one twice here.
+        np.testing.assert_allclose(
+            np.unique(own.round(9)), np.unique(np.round(sides.distances[k], 9))
+        )
+        if balance is not None:
+            np.testing.assert_array_equal(unit, balance[k])
+
+
+@each_product
+def test_the_scaling_takes_both_points_to_one(dims):
+    rng = np.random.default_rng(3)
+    _structure, shape = _random(rng, dims)
+    p, m, first = dims.zero, dims.size, shape.first
+
+    def inside():
+        v = rng.random(m)
+        for start, stop in itertools.pairwise(first):
+            v[start] += np.linalg.norm(v[start + 1 : stop])
+        return v
+
+    s, z, d, A = inside(), inside(), rng.normal(size=m), rng.normal(size=(m, 6))
+    A[:, 0] = A[:, -1] = 0.0
+
+    @numba.njit
+    def scaled(shape, s, z, d, A):
+        m, degree = s.size, shape.first.size - 1
+        w, eta, point, F = np.empty(m), np.empty(degree), np.empty(m), np.zeros(A.shape)
+        scaling.make_scaling(shape, s, z, w, eta, point)
+        scaling.apply(shape, w, eta, s, -1.0)
+        scaling.make_scaled_rows(shape, w, eta, A, F)
+        back = A[:, 2].copy()
+        scaling.apply(shape, w, eta, back, -1.0)
+        t = scaling.steepness(shape, point, d)
+        corrected = np.zeros(m)
+        scaling.make_corrected(shape, point, d, d, 0.3, corrected)
+        return point, F, back, t, corrected
+
+    wide = shape._replace(spans=np.array([np.zeros(m), np.full(m, 6)], np.int64))
+    point, F, back, t, corrected = scaled(wide, s, z, d, A)
+    np.testing.assert_allclose(point[p:], s[p:], rtol=1e-10)
+    np.testing.assert_allclose(F[p:, 2], back[p:], rtol=1e-10)
+    edge = point + d / t
+    for cone, (start, stop) in enumerate(itertools.pairwise(first)):
+        one, step, far = (
+            point[start:stop],
+            d[start:stop],
+            corrected[start:stop] - point[start:stop],
+        )
+        product = np.r_[one @ far, one[0] * far[1:] + far[0] * one[1:]]
+        expected = np.r_[step @ step - 0.3, 2 * step[0] * step[1:]]
+        np.testing.assert_allclose(product, expected, atol=1e-9)
+        assert edge[start] >= np.linalg.norm(edge[start + 1 : stop]) - 1e-9, cone
+    heads = [
+        edge[a] - np.linalg.norm(edge[a + 1 : b]) for a, b in itertools.pairwise(first)
+    ]
+    assert t == 0.0 or min(heads) == pytest.approx(0.0, abs=1e-9)
