@@ -23,17 +23,17 @@ from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 BATCHES = (1, 16, 128)
-ENGINES = ("interior_point", "diffcp")
+ENGINES = ("compiled", "interior_point", "diffcp")
 SIZES = {
-    "simplex": (20, 50, 100, 200, 400),
+    "simplex": (5, 20, 50, 100, 200, 400),
     "chain": (20, 50, 100, 200),
     "variation": (20, 50, 100),
-    "dense": (20, 50, 100, 200),
+    "dense": (5, 20, 50, 100, 200),
     "battery": (12, 24, 96),
     "control": (5, 10, 20),
     "portfolio": (50, 100, 200),
     "transport": (5, 10, 16),
-    "ball": (20, 60, 120),
+    "ball": (5, 20, 60, 120),
 }
 
 
@@ -116,6 +116,7 @@ def measured(kind: str, size: int, engine: str) -> list[dict]:
     import tensorflow as tf
 
     from tf_cvxlayers import CvxpyLayer
+    from tf_cvxlayers.engines.compiled.profile import Profile
     from tf_cvxlayers.optimality.matrices import dense_work
 
     problem, parameters, variable, numbers = stated(kind, size)
@@ -150,6 +151,8 @@ def measured(kind: str, size: int, engine: str) -> list[dict]:
                 "order": structure.n + structure.m,
                 "entries": entries,
                 "work": dense_work(structure),
+                "factor": Profile.of(structure).work,
+                "memory": structure.n * (structure.n + 2 * structure.m),
             }
         )
     return rows
@@ -162,6 +165,7 @@ def fitted(rows: list[dict]) -> list[str]:
 
     lines = []
     for engine, names in (
+        ("compiled", ("order", "factor", "memory")),
         ("interior_point", ("order", "work")),
         ("diffcp", ("entries",)),
     ):
@@ -192,16 +196,11 @@ def report(rows: list[dict]) -> str:
         "",
     ]
     lines += [
-        "| kind | size | batch | interior_point | diffcp |",
-        "|---|" + "---:|" * 4,
+        "| kind | size | batch | " + " | ".join(ENGINES) + " |",
+        "|---|" + "---:|" * (2 + len(ENGINES)),
     ]
     for (kind, size, batch), both in best.items():
-        times = [
-            f"{both[e]['ms']:.3g} ({both[e]['estimate']:.2g})"
-            if e in both
-            else "failed"
-            for e in ENGINES
-        ]
+        times = [_words(both.get(engine)) for engine in ENGINES]
         lines.append(f"| {kind} | {size} | {batch} | " + " | ".join(times) + " |")
     return "\n".join([*lines, "", "What fits best:", "", *fitted(rows), ""])
 

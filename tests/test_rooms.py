@@ -79,7 +79,7 @@ engines.interior_point.loop
 engines.interior_point.phases
 engines.interior_point.engine
 engines.interior_point
-engines.compiled.jit
+engines.compiled.jit engines.compiled.profile
 engines.compiled.arithmetic
 engines.compiled.units engines.compiled.program engines.compiled.cones
 engines.compiled.kkt engines.compiled.scaling

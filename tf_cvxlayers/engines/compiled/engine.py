@@ -4,11 +4,12 @@ import dataclasses
 import functools
 import importlib.util
 from collections.abc import Sequence
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
 from tf_cvxlayers.engines.base import AtOnce, Engine, FoundAtOnce
+from tf_cvxlayers.engines.compiled.profile import Profile
 from tf_cvxlayers.engines.interior_point import InteriorPoint
 from tf_cvxlayers.linalg.batch_axis import batch_size
 from tf_cvxlayers.program import cones
@@ -77,7 +78,7 @@ class Compiled(AtOnce):
         return frozenset({cones.ZERO, cones.NONNEGATIVE, cones.SECOND_ORDER})
 
     def milliseconds(self, structure: ConeStructure, batch: int) -> float:
-        n, m, work = structure.n, structure.m, _Profile.of(structure).work
+        n, m, work = structure.n, structure.m, Profile.of(structure).work
         # Memory that is not used takes time too, a page for each row.
         each = 1.2e-3 * (n + m) + 1.9e-6 * work + 2.4e-6 * n * (n + 2 * m)
         return 1.0 + batch * (0.004 + each)
@@ -148,45 +149,6 @@ class Compiled(AtOnce):
         in_threads(work, batch, 1 if entries * batch < _SERIAL else self.threads)
 
 
-class _Profile(NamedTuple):
-    """Where the rows of the matrices and of their factor begin and end."""
-
-    A: np.ndarray
-    P: np.ndarray
-    factor: np.ndarray
-
-    @classmethod
-    def of(cls, structure: ConeStructure) -> "_Profile":
-        """The profile of a structure."""
-        n, m, A, P = structure.n, structure.m, structure.A, structure.P
-        spans = _spans(A.rows, A.columns, m, n)
-        for run in structure.cones.runs:
-            if not KINDS[run.kind].is_flat:
-                own = spans[:, run.span].reshape(2, run.number, run.rows)
-                own[0] = own[0].min(axis=1, keepdims=True)
-                own[1] = own[1].max(axis=1, keepdims=True)
-        both = np.r_[P.rows, P.columns], np.r_[P.columns, P.rows]
-        of_P = _spans(*both, n, n)
-        reach = np.maximum(np.arange(1, n + 1), of_P[1])
-        np.maximum.at(reach, spans[0][spans[1] > 0], spans[1][spans[1] > 0])
-        return cls(spans, of_P, np.maximum.accumulate(reach))
-
-    @property
-    def work(self) -> float:
-        """Of a factorization, in products."""
-        wide, long = self.factor - np.arange(self.factor.size), self.A[1] - self.A[0]
-        return float(0.5 * np.square(wide).sum() + 0.5 * np.square(long).sum())
-
-
-def _spans(rows: np.ndarray, columns: np.ndarray, m: int, n: int) -> np.ndarray:
-    """The first column of each row, and the one after the last: zeros for none."""
-    spans = np.array([np.full(m, n), np.zeros(m)], np.int64)
-    np.minimum.at(spans[0], rows, columns)
-    np.maximum.at(spans[1], rows, columns + 1)
-    spans[0] = np.minimum(spans[0], spans[1])
-    return spans
-
-
 @functools.lru_cache(maxsize=256)
 def _shape_of(structure: ConeStructure) -> Any:
     """The structure, as the machine code reads it."""
@@ -202,7 +164,7 @@ def _shape_of(structure: ConeStructure) -> Any:
         np.array([structure.A.rows, structure.A.columns], np.int64),
         np.cumsum([p, *sizes]).astype(np.int64),
         several,
-        *_Profile.of(structure),
+        *Profile.of(structure),
         p,
         number,
     )
