@@ -220,7 +220,7 @@ def test_a_model_in_tensorflow_ops_is_compiled_by_xla():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ellipsoid"])
+@pytest.mark.parametrize("name", ["ellipsoid", "ellipsoid_in_ops"])
 def test_xla_gives_the_same_values_and_gradients(name):
     case = BY_NAME[name]
     layer, values = case.layer(), [tf.constant(value) for value in case.values(3)]
@@ -228,7 +228,6 @@ def test_xla_gives_the_same_values_and_gradients(name):
         lambda *points: outputs_and_gradients(layer, points), jit_compile=True
     )
     assert layer.supports_jit
-    assert layer.engine.portable
     expected = outputs_and_gradients(layer, values)
     assert_all_close(compiled(*values), expected, rtol=1e-8, atol=1e-8)
 
