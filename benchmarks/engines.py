@@ -139,6 +139,7 @@ def measured(kind: str, size: int, engine: str) -> list[dict]:
             begin = time.perf_counter()
             step(*values)
             times.append(time.perf_counter() - begin)
+        order, work = dense_work(structure)
         entries = structure.A.size + structure.P.size + structure.n + structure.m
         rows.append(
             {
@@ -148,9 +149,10 @@ def measured(kind: str, size: int, engine: str) -> list[dict]:
                 "batch": batch,
                 "ms": 1e3 * float(np.median(times)),
                 "estimate": layer.engine.milliseconds(structure, batch),
-                "order": structure.n + structure.m,
+                "order": order,
+                "numbers": structure.n + structure.m,
                 "entries": entries,
-                "work": dense_work(structure),
+                "work": work,
                 "factor": Profile.of(structure).work,
                 "memory": structure.n * (structure.n + 2 * structure.m),
             }
@@ -165,7 +167,7 @@ def fitted(rows: list[dict]) -> list[str]:
 
     lines = []
     for engine, names in (
-        ("compiled", ("order", "factor", "memory")),
+        ("compiled", ("numbers", "factor", "memory")),
         ("interior_point", ("order", "work")),
         ("diffcp", ("entries",)),
     ):

@@ -9,7 +9,7 @@ from tf_cvxlayers.program.cone_program import ConeStructure
 from tf_cvxlayers.runtime.memory import memory_size
 
 # The batch that times are estimated for; and up to how many times as long as the
-# fastest an engine may take that comes before it, or that needs no Python in a file.
+# fastest an engine may take that needs no Python, here and in a file.
 _BATCH, _TIMES, _TIMES_IN_FILES = 32, 1.2, 10.0
 # What the matrices of one element may take of the memory: a solver has several of them
 # at a time.
@@ -83,7 +83,9 @@ def portable_engine(structure: ConeStructure) -> tuple[Engine | None, str | None
 def _preferred(structure: ConeStructure) -> EngineChoice:
     passed_over: list[str] = []
     for engine in ENGINES:
-        objection = _objection(engine, structure)
+        # One that needs Python is to be worth it.
+        times = _TIMES if engine.portable else 1.0
+        objection = _objection(engine, structure, times)
         if objection is None:
             estimate = engine.milliseconds(structure, _BATCH)
             why = f"by engine='auto', {_time(estimate)} for a batch of {_BATCH}"
@@ -95,9 +97,7 @@ def _preferred(structure: ConeStructure) -> EngineChoice:
     )
 
 
-def _objection(
-    engine: Engine, structure: ConeStructure, times: float = _TIMES
-) -> str | None:
+def _objection(engine: Engine, structure: ConeStructure, times: float) -> str | None:
     """Why another engine is better for a program; None where it takes at most so many
     times as long as the fastest."""
     if not engine.accepts(structure):

@@ -32,6 +32,10 @@ def fits_dense(structure: ConeStructure) -> bool:
     return order <= (_FULL_ORDER if full else _DENSE_ORDER)
 
 
+# About how many there are in a solve with its adjoint.
+_FACTORIZATIONS = 8
+
+
 def dense_numbers(structure: ConeStructure) -> int:
     """How many numbers dense matrices of one element hold, and a factorization."""
     n, polyhedral = structure.n, structure.cones.is_polyhedral
@@ -41,20 +45,24 @@ def dense_numbers(structure: ConeStructure) -> int:
     return rows * n + factored
 
 
-def dense_work(structure: ConeStructure) -> float:
-    """How many multiplications the dense factorizations of one element take, once.
+def dense_work(structure: ConeStructure) -> tuple[int, float]:
+    """The order of the dense systems of one element and the number of their rows,
+    together; and how many multiplications a factorization takes.
 
-    Equalities are a null space and what is factored in it, but for a single one.
+    Equalities are a null space, made once, and what is factored in it, but for a single
+    one.
     """
     n, equalities = structure.n, structure.cones.zero
-    bounds = structure.bounds if structure.cones.is_polyhedral else np.zeros(0, int)
-    rows = structure.m - equalities - int(np.sum(bounds >= equalities))
-    work = 0.0
-    if rows or not structure.P.is_diagonal:
-        work += n**3 / 3 + rows * n**2
+    others = structure.m - equalities
     if equalities > 1:
-        work += 2 * (equalities * n**2 + max(n - equalities, 0) ** 3 / 3)
-    return work
+        order = max(n - equalities, 0)
+        once = 2 * equalities * n**2 / _FACTORIZATIONS
+        return order + others, order**3 / 3 + others * order**2 + once
+    bounds = structure.bounds if structure.cones.is_polyhedral else np.zeros(0, int)
+    rows = others - int(np.sum(bounds >= equalities))
+    if rows or not structure.P.is_diagonal:
+        return n + others, n**3 / 3 + rows * n**2
+    return n + others, 0.0
 
 
 class Matrices(NamedTuple):

@@ -45,12 +45,25 @@ def largest(v):
     return most
 
 
+@compiled
+def between(start, stop):
+    """The range, of numbers without a sign: a negative index would count from the end,
+    and a loop that may have one is not made of vectors."""
+    return range(np.uint64(start), np.uint64(stop))
+
+
+@compiled
+def span_of(spans, row):
+    """The columns of a row."""
+    return between(spans[0, row], spans[1, row])
+
+
 @summing
 def times(A, spans, x, out):
     """`A x`."""
     for i in range(A.shape[0]):
         total = 0.0
-        for j in range(spans[0, i], spans[1, i]):
+        for j in span_of(spans, i):
             total += A[i, j] * x[j]
         out[i] = total
 
@@ -63,43 +76,50 @@ def transposed_times(A, spans, y, out):
     for i in range(A.shape[0]):
         factor = y[i]
         if factor != 0.0:
-            for j in range(spans[0, i], spans[1, i]):
+            for j in span_of(spans, i):
                 out[j] += factor * A[i, j]
+
+
+@compiled
+def _add_row(H, A, spans, weight, row):
+    for i in span_of(spans, row):
+        part = weight * A[row, i]
+        for j in between(i, spans[1, row]):
+            H[i, j] += part * A[row, j]
 
 
 @compiled
 def add_gram(H, A, spans, weights):
     """`H + A'diag(weights) A`, in the place of `H`. Rows are taken four at a time where
     they are near each other, which is as often as `H` is read and written."""
-    m, k = A.shape[0], 0
-    while k < m:
-        start, stop, own = spans[0, k], spans[1, k], 0
-        if k + 4 <= m:
+    m = A.shape[0]
+    whole = m - m % 4
+    for k in range(0, whole, 4):
+        start, stop, own = spans[0, k], 0, 0
+        for row in range(k, k + 4):
+            own += spans[1, row] - spans[0, row]
+            start = min(start, spans[0, row])
+            stop = max(stop, spans[1, row])
+        if stop - start > own:
             for row in range(k, k + 4):
-                own += spans[1, row] - spans[0, row]
-                start, stop = min(start, spans[0, row]), max(stop, spans[1, row])
-        if stop - start <= own:
-            for i in range(start, stop):
-                a, b = weights[k] * A[k, i], weights[k + 1] * A[k + 1, i]
-                c, d = weights[k + 2] * A[k + 2, i], weights[k + 3] * A[k + 3, i]
-                for j in range(i, stop):
-                    H[i, j] += (a * A[k, j] + b * A[k + 1, j]) + (
-                        c * A[k + 2, j] + d * A[k + 3, j]
-                    )
-            k += 4
+                _add_row(H, A, spans, weights[row], row)
             continue
-        for i in range(spans[0, k], spans[1, k]):
-            a = weights[k] * A[k, i]
-            for j in range(i, spans[1, k]):
-                H[i, j] += a * A[k, j]
-        k += 1
+        for i in between(start, stop):
+            a, b = weights[k] * A[k, i], weights[k + 1] * A[k + 1, i]
+            c, d = weights[k + 2] * A[k + 2, i], weights[k + 3] * A[k + 3, i]
+            for j in between(i, stop):
+                H[i, j] += (a * A[k, j] + b * A[k + 1, j]) + (
+                    c * A[k + 2, j] + d * A[k + 3, j]
+                )
+    for row in range(whole, m):
+        _add_row(H, A, spans, weights[row], row)
 
 
 @summing
 def squared_norm_of_row(A, spans, row):
     """The squared norm of a row."""
     total = 0.0
-    for j in range(spans[0, row], spans[1, row]):
+    for j in span_of(spans, row):
         total += A[row, j] * A[row, j]
     return total
 
@@ -113,8 +133,20 @@ def _divide_row(H, k, stop):
     pivot = math.sqrt(pivot)
     H[k, k] = pivot
     inverse = 1.0 / pivot
-    for j in range(k + 1, stop):
+    for j in between(k + 1, stop):
         H[k, j] *= inverse
+    return True
+
+
+@compiled
+def _eliminate(H, k, stop):
+    """The step of a pivot; whether it has a root."""
+    if not _divide_row(H, k, stop):
+        return False
+    for i in between(k + 1, stop):
+        part = H[k, i]
+        for j in between(i, stop):
+            H[i, j] -= part * H[k, j]
     return True
 
 
@@ -123,33 +155,30 @@ def factor(H, reach):
     """The upper triangular `U` with `U'U = H`, in the place of `H`. Returns whether
     there is one."""
     n = H.shape[0]
-    k = 0
-    while k < n:
-        stop = reach[min(k + 3, n - 1)]
-        if k + 4 > n or stop - k < _NARROW:
-            stop = reach[k]
-            if not _divide_row(H, k, stop):
-                return False
-            for i in range(k + 1, stop):
-                part = H[k, i]
-                for j in range(i, stop):
-                    H[i, j] -= part * H[k, j]
-            k += 1
+    whole = n - n % 4
+    for k in range(0, whole, 4):
+        stop = reach[k + 3]
+        if stop - k < _NARROW:
+            for pivot in range(k, k + 4):
+                if not _eliminate(H, pivot, reach[pivot]):
+                    return False
             continue
         for pivot in range(k, k + 4):
             if not _divide_row(H, pivot, stop):
                 return False
             for i in range(pivot + 1, k + 4):
                 part = H[pivot, i]
-                for j in range(i, stop):
+                for j in between(i, stop):
                     H[i, j] -= part * H[pivot, j]
-        for i in range(k + 4, stop):
+        for i in between(k + 4, stop):
             a, b, c, d = H[k, i], H[k + 1, i], H[k + 2, i], H[k + 3, i]
-            for j in range(i, stop):
+            for j in between(i, stop):
                 H[i, j] -= (a * H[k, j] + b * H[k + 1, j]) + (
                     c * H[k + 2, j] + d * H[k + 3, j]
                 )
-        k += 4
+    for k in range(whole, n):  # noqa: SIM110 - Numba has no generators in `all`
+        if not _eliminate(H, k, reach[k]):
+            return False
     return True
 
 
@@ -160,11 +189,11 @@ def solve(U, reach, x):
     for k in range(n):
         x[k] /= U[k, k]
         part = x[k]
-        for j in range(k + 1, reach[k]):
+        for j in between(k + 1, reach[k]):
             x[j] -= part * U[k, j]
     for k in range(n - 1, -1, -1):
         total = 0.0
-        for j in range(k + 1, reach[k]):
+        for j in between(k + 1, reach[k]):
             total += U[k, j] * x[j]
         x[k] = (x[k] - total) / U[k, k]
 

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from tf_cvxlayers.engines.compiled.arithmetic import power_of_two
+from tf_cvxlayers.engines.compiled.arithmetic import power_of_two, span_of
 from tf_cvxlayers.engines.compiled.jit import compiled, summing
 
 
@@ -127,18 +127,17 @@ def turn_rows(shape, mirrors, A):
     half, along = math.sqrt(0.5), np.empty(A.shape[1])
     for cone in range(shape.inequalities, shape.first.size - 1):
         a, b = shape.first[cone], shape.first[cone + 1]
-        start, stop = shape.spans[0, a], shape.spans[1, a]
         if b - a == 1:
             continue
-        for j in range(start, stop):
+        for j in span_of(shape.spans, a):
             along[j] = 0.0
         for i in range(a, b):
-            for j in range(start, stop):
+            for j in span_of(shape.spans, a):
                 along[j] += mirrors[i] * A[i, j]
         for i in range(a, b):
-            for j in range(start, stop):
+            for j in span_of(shape.spans, a):
                 A[i, j] -= mirrors[i] * along[j]
-        for j in range(start, stop):
+        for j in span_of(shape.spans, a):
             u, v = A[a, j], A[a + 1, j]
             A[a, j], A[a + 1, j] = half * (u + v), half * (u - v)
 

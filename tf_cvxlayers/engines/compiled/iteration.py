@@ -14,6 +14,7 @@ import numpy as np
 from tf_cvxlayers.engines.compiled.arithmetic import (
     dot,
     largest,
+    span_of,
     times,
     transposed_times,
 )
@@ -95,7 +96,7 @@ def iterated(shape, program, x, y, s, start, tolerance, most, refined):
     )
     for i in range(m):
         weights[i] = 1.0 if i < p else 0.5
-        for j in range(program.spans[0, i], program.spans[1, i]):
+        for j in span_of(program.spans, i):
             F[i, j] = program.A[i, j]
     if start:
         for j in range(n):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tf_cvxlayers.engines.compiled.arithmetic import largest, transposed_times
+from tf_cvxlayers.engines.compiled.arithmetic import largest, span_of, transposed_times
 from tf_cvxlayers.engines.compiled.cones import make_balance, turn
 from tf_cvxlayers.engines.compiled.iteration import iterated
 from tf_cvxlayers.engines.compiled.jit import SOURCES, compiled, kept_on_disk
@@ -128,7 +128,7 @@ def _differentiator(sources):
                 c[i] = gy[k, i] * gamma * e[i] * unit
                 rest[i] = gs[k, i] * (beta / e[i]) / unit
                 if unit != 1.0:
-                    for j in range(shape.spans[0, i], shape.spans[1, i]):
+                    for j in span_of(shape.spans, i):
                         program.A[i, j] *= unit
             turned, works = make_system(
                 shape, program, own_y, own_s, values, mirrors, lower, diagonal, H, dual

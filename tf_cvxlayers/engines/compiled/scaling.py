@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from tf_cvxlayers.engines.compiled.arithmetic import span_of
 from tf_cvxlayers.engines.compiled.cones import norm_of
 from tf_cvxlayers.engines.compiled.jit import compiled
 
@@ -69,21 +70,20 @@ def make_scaled_rows(shape, w, eta, A, F):
     along = np.empty(A.shape[1])
     for cone in range(shape.inequalities):
         i, unit = first[cone], 1.0 / eta[cone]
-        for j in range(spans[0, i], spans[1, i]):
+        for j in span_of(spans, i):
             F[i, j] = unit * A[i, j]
     for cone in range(shape.inequalities, first.size - 1):
         a, b, unit = first[cone], first[cone + 1], 1.0 / eta[cone]
-        start, stop = spans[0, a], spans[1, a]
-        for j in range(start, stop):
+        for j in span_of(spans, a):
             along[j] = 0.0
         for i in range(a + 1, b):
-            for j in range(start, stop):
+            for j in span_of(spans, a):
                 along[j] += w[i] * A[i, j]
-        for j in range(start, stop):
+        for j in span_of(spans, a):
             F[a, j] = unit * (w[a] * A[a, j] - along[j])
             along[j] = along[j] / (1.0 + w[a]) - A[a, j]
         for i in range(a + 1, b):
-            for j in range(start, stop):
+            for j in span_of(spans, a):
                 F[i, j] = unit * (A[i, j] + w[i] * along[j])
 
 
