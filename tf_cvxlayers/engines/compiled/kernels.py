@@ -22,6 +22,16 @@ def _element(values, k):
     return values[0 if values.shape[0] == 1 else k]
 
 
+@compiled
+def _program(shape, P, q, A, b, k, d, e):
+    """An element in its units, whose `d` and `e` come to be in these arrays; `beta` and
+    `gamma`; and whether such units do for it."""
+    own = _element(P, k), _element(q, k), _element(A, k), _element(b, k)
+    beta, gamma, near = make_units(shape, own[0], own[1], own[2], own[3], d, e)
+    program = program_of(shape, own[0], own[1], own[2], own[3], d, e, beta, gamma)
+    return program, beta, gamma, near
+
+
 def _solver(sources):
     @kept_on_disk
     def solve(
@@ -47,16 +57,9 @@ def _solver(sources):
         x, y, s = np.empty(n), np.empty(m), np.empty(m)
         most = max(_SOLVED, rounding) if sources else 0.0
         for k in range(start, stop):
-            P_, q_, A_, b_ = (
-                _element(P, k),
-                _element(q, k),
-                _element(A, k),
-                _element(b, k),
-            )
-            beta, gamma, near = make_units(shape, P_, q_, A_, b_, d, e)
+            program, beta, gamma, near = _program(shape, P, q, A, b, k, d, e)
             if not near:
                 continue
-            program = program_of(shape, P_, q_, A_, b_, d, e, beta, gamma)
             for phase in range(3):
                 count, there = iterated(
                     shape,
@@ -107,16 +110,9 @@ def _differentiator(sources):
             if max(largest(gx[k]), largest(gy[k]), largest(gs[k])) == 0.0:
                 kept[k] = sources > 0
                 continue
-            P_, q_, A_, b_ = (
-                _element(P, k),
-                _element(q, k),
-                _element(A, k),
-                _element(b, k),
-            )
-            beta, gamma, near = make_units(shape, P_, q_, A_, b_, d, e)
+            program, beta, gamma, near = _program(shape, P, q, A, b, k, d, e)
             if not near:
                 continue
-            program = program_of(shape, P_, q_, A_, b_, d, e, beta, gamma)
             for i in range(m):
                 own_y[i] = y[k, i] / (gamma * e[i])
                 own_s[i] = s[k, i] / (beta / e[i])
