@@ -170,7 +170,8 @@ def test_a_layer_that_is_dropped_leaves_nothing(step, engine, monkeypatch):
     def graphs_alive():
         keras.backend.clear_session()
         gc.collect()
-        return sum(isinstance(one, FuncGraph) for one in gc.get_objects())
+        # By its type: asked for its class, a proxy of what is gone raises.
+        return sum(issubclass(type(one), FuncGraph) for one in gc.get_objects())
 
     before = graphs_alive()
     for bound in (1.08, 1.09):  # the second one does not let go of what the first has
