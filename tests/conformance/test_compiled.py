@@ -45,13 +45,20 @@ def _values(batch=7, seed=0):
 def left(monkeypatch):
     """How many elements were left to the other engine, one call after another."""
     counts = []
-    of_the_rest = at_once._of_the_rest
+    solved, differentiated = Compiled.solved, Compiled.differentiated
 
-    def counted(*arguments):
-        counts.append(arguments[-1].size)
-        return of_the_rest(*arguments)
+    def counted_solved(*arguments):
+        found = solved(*arguments)
+        counts.append((~found.settled).sum())
+        return found
 
-    monkeypatch.setattr(at_once, "_of_the_rest", counted)
+    def counted_differentiated(*arguments):
+        gradient, kept = differentiated(*arguments)
+        counts.append((~kept).sum())
+        return gradient, kept
+
+    monkeypatch.setattr(Compiled, "solved", counted_solved)
+    monkeypatch.setattr(Compiled, "differentiated", counted_differentiated)
     return counts
 
 

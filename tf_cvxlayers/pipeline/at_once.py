@@ -21,7 +21,7 @@ from tf_cvxlayers.linalg.batch_axis import batch_size
 from tf_cvxlayers.optimality.residuals import Residuals
 from tf_cvxlayers.pipeline.graphs import Graphs, Shape
 from tf_cvxlayers.pipeline.units import units_of
-from tf_cvxlayers.pipeline.verified import solved_and_verified
+from tf_cvxlayers.pipeline.verified import adjoint_in_units, solved_and_verified
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
 from tf_cvxlayers.program.serialization import payload_of, structure_from
 from tf_cvxlayers.runtime import callback
@@ -88,6 +88,8 @@ def _solve(
     found = engine.solved(structure, data, rounded)
     status = np.full(len(found.x), Status.SOLVED, np.int32)
     parts = [*found[:3], status, found.iterations, *found.missed]
+    if found.settled.all():
+        return parts
 
     def rest(*data):
         solution, residual, _ = solved_and_verified(
@@ -115,32 +117,41 @@ def _adjoint(
     data = ConeData(*arrays[:4])
     x, y, s, _, _, *cotangent = arrays[4:]
     gradient, kept = engine.differentiated(structure, data, (x, y, s), cotangent)
-
-    def rest(*tensors):
-        own = ConeData(*tensors[:4])
-        units = units_of(structure, own)
-        return units.gradient(
-            engine.rest.adjoint(
-                structure,
-                units.data(own),
-                units.inside(ConeSolution(*tensors[4:9])),
-                units.cotangent(tensors[9:12]),
-            ),
-            own,
-        )
-
-    lost = ~kept & _have_nan(cotangent)
-    for part in gradient:
-        part[lost] = np.nan
-    which = np.flatnonzero(~kept & ~lost)
-    # As of elements that have nothing in common: what they share is summed below.
-    batch = len(kept)
-    each = [np.broadcast_to(part, (batch, *part.shape[1:])) for part in arrays]
-    _put(gradient, which, _of_the_rest("adjoint", rest, engine, structure, each, which))
+    if not kept.all():
+        _repair(engine, structure, arrays, gradient, kept)
     return [
         part.sum(axis=0, keepdims=True) if len(own) == 1 else part
         for part, own in zip(gradient, data, strict=True)
     ]
+
+
+def _repair(
+    engine: AtOnce,
+    structure: ConeStructure,
+    arrays: Sequence[np.ndarray],
+    gradient: ConeData,
+    kept: np.ndarray,
+) -> None:
+    """Put the gradients of the elements that are not kept in their places."""
+
+    def rest(*tensors):
+        data = ConeData(*tensors[:4])
+        return adjoint_in_units(
+            engine.rest,
+            structure,
+            units_of(structure, data),
+            data,
+            ConeSolution(*tensors[4:9]),
+            tensors[9:],
+        )
+
+    lost = ~kept & _have_nan(arrays[9:])
+    for part in gradient:
+        part[lost] = np.nan
+    which = np.flatnonzero(~kept & ~lost)
+    # As of elements that have nothing in common: what they share is summed later.
+    each = [np.broadcast_to(part, (len(kept), *part.shape[1:])) for part in arrays]
+    _put(gradient, which, _of_the_rest("adjoint", rest, engine, structure, each, which))
 
 
 def _have_nan(arrays: Sequence[np.ndarray]) -> np.ndarray:

@@ -12,7 +12,7 @@ from tf_cvxlayers.engines.base import AtOnce, Engine
 from tf_cvxlayers.optimality.residuals import Residuals
 from tf_cvxlayers.pipeline.at_once import adjoint_at_once, solved_at_once
 from tf_cvxlayers.pipeline.units import Units, units_of
-from tf_cvxlayers.pipeline.verified import solved_and_verified
+from tf_cvxlayers.pipeline.verified import adjoint_in_units, solved_and_verified
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
 from tf_cvxlayers.runtime.xla import compiled_by_xla
 
@@ -43,13 +43,9 @@ class SolvedProgram(NamedTuple):
         if _is_at_once(engine):
             return adjoint_at_once(engine, structure, data, self.solution, cotangent)
         units = self.units or units_of(structure, data)
-        gradient = engine.adjoint(
-            structure,
-            units.data(data),
-            units.inside(self.solution),
-            units.cotangent(cotangent),
+        return adjoint_in_units(
+            engine, structure, units, data, self.solution, cotangent
         )
-        return units.gradient(gradient, data)
 
 
 def solve_cone_program(

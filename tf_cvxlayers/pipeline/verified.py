@@ -70,6 +70,25 @@ def solved_and_verified(
     return units.original(found), residual, units
 
 
+def adjoint_in_units(
+    engine: Engine,
+    structure: ConeStructure,
+    units: Units,
+    data: ConeData,
+    solution: ConeSolution,
+    cotangent: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+) -> ConeData:
+    """The engine's gradient with respect to the data, for that with respect to
+    `(x, y, s)`: all of them in the program's own units, the engine's work in others."""
+    gradient = engine.adjoint(
+        structure,
+        units.data(data),
+        units.inside(solution),
+        units.cotangent(cotangent),
+    )
+    return units.gradient(gradient, data)
+
+
 def _for_each(values: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
     """Values `[1 or B, k]` as `[B, k]`."""
     return tf.broadcast_to(values, [batch, values.shape[1]])
