@@ -124,6 +124,7 @@ layers
 serving.names serving.fresh_process serving.substitution
 serving.answers
 serving.endpoints serving.samples
+serving.new_process
 serving.comparison
 serving.saved_model
 serving

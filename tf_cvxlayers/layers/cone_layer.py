@@ -78,6 +78,8 @@ class ConeLayer(keras.layers.Layer):
         ]
         self.built = True
 
+    # Autograph would translate what has nothing to translate, for half a second.
+    @tf.autograph.experimental.do_not_convert
     def __call__(self, *parameters, **kwargs):
         refuse_solver_arguments(kwargs)
         if names := kwargs.keys() - _OF_KERAS:

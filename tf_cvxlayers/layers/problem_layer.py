@@ -97,6 +97,8 @@ class ProblemLayer(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(min_ndim=1, axes={-1: n})
         super().build(input_shape)
 
+    # For autograph there is nothing to translate, here and in what is called.
+    @tf.autograph.experimental.do_not_convert
     def __call__(self, inputs, **kwargs):
         refuse_solver_arguments(kwargs)
         # Keras would look at the inputs first, and in words of its own.

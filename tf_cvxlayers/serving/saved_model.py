@@ -16,6 +16,7 @@ from tf_cvxlayers.layers.cone_layer import ConeLayer
 from tf_cvxlayers.layers.problem_layer import ProblemLayer
 from tf_cvxlayers.serving.comparison import compare
 from tf_cvxlayers.serving.endpoints import call_signature, inlined, write
+from tf_cvxlayers.serving.new_process import NewProcess
 from tf_cvxlayers.serving.substitution import (
     PortableChoice,
     cone_layers,
@@ -144,8 +145,11 @@ def _export(
     is_same = all(layer.engine == engine for layer, engine in chosen)
     signature = call_signature(model)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as folder:
-        path = pathlib.Path(folder) / "model"
+    with (
+        tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as name,
+        NewProcess(portable, pathlib.Path(name)) as process,
+    ):
+        path = pathlib.Path(name) / "model"
         with _LOCK, inlined():
             with substituted(chosen):
                 written = write(model, list(layers.values()), signature, path)
@@ -156,7 +160,7 @@ def _export(
                     f"layers {list(layers)} calls Python, such as tf.py_function or a "
                     "layer that Keras does not know of. With portable=False it stays."
                 )
-            compared = compare(model, written, signature, path, portable, is_same)
+            compared = compare(model, written, signature, path, process, is_same)
         _move(path, target)
     return Exported(
         str(target),
