@@ -120,7 +120,7 @@ def test_a_matrix_variable_is_read_off_where_cvxpy_put_it(options):
     n, m = program.structure.n, program.structure.m
     point = rng.normal(size=(1, n))
     solution = ConeSolution(point, np.zeros((1, m)), np.zeros((1, m)), [0], [0])
-    (found,) = recover(program, solution)
+    (found,) = recover(program.variables, solution)
     _, chain, inverse = problem.get_problem_data(cp.SCS)
     raw = {"x": point[0], "y": np.zeros(m), "s": np.zeros(m)}
     raw["info"] = {"status": "solved", "status_val": 1, "iter": 1, "pobj": 0.0}

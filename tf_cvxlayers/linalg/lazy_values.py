@@ -4,13 +4,17 @@ Reduction takes blocks of a matrix, and a dense block of a parameter goes from t
 where it is used without a copy of all data in between.
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from tf_cvxlayers.linalg.patterns import LinearMap
-from tf_cvxlayers.linalg.sparse import apply_map, take
+from tf_cvxlayers.linalg.patterns import LinearMap, Pattern
+from tf_cvxlayers.linalg.sparse import apply_map, matvec, take
+
+# A matrix is made dense where it has at most so many times as many places as terms.
+_DENSER = 4
 
 
 class AffineValues(NamedTuple):
@@ -19,13 +23,71 @@ class AffineValues(NamedTuple):
     linear_map: LinearMap
     features: tuple[tf.Tensor, ...]
 
-    def take(self, entries: np.ndarray) -> tf.Tensor:
-        """These entries: `[1 or B, entries]`."""
-        return apply_map(self.linear_map.rows_at(entries), self.features)
+    def at(self, entries: np.ndarray) -> "AffineValues":
+        """These entries, not computed."""
+        return self._replace(linear_map=self.linear_map.rows_at(entries))
+
+    def computed(self) -> tf.Tensor:
+        """All entries: `[1 or B, size]`."""
+        return apply_map(self.linear_map, self.features)
+
+    def absolute(self) -> "AffineValues":
+        """The sums of the absolute values of what the entries are sums of."""
+        linear_map = self.linear_map
+        return AffineValues(
+            dataclasses.replace(linear_map, values=np.abs(linear_map.values)),
+            tuple(map(tf.abs, self.features)),
+        )
 
 
-def entries_of(values: tf.Tensor | AffineValues, entries: np.ndarray) -> tf.Tensor:
-    """These entries of values, whether they are computed already or not."""
+# What is computed already, or not.
+Values = tf.Tensor | AffineValues
+
+
+def at(values: Values, entries: np.ndarray) -> Values:
+    """These entries of values, computed where those are."""
     if isinstance(values, AffineValues):
-        return values.take(entries)
+        return values.at(entries)
     return take(values, entries)
+
+
+def computed(values: Values) -> tf.Tensor:
+    """The values, computed."""
+    return values.computed() if isinstance(values, AffineValues) else values
+
+
+def absolute(values: Values) -> Values:
+    """Their absolute values, or more, see `AffineValues.absolute`."""
+    if isinstance(values, AffineValues):
+        return values.absolute()
+    return tf.abs(values)
+
+
+def entries_of(values: Values, entries: np.ndarray) -> tf.Tensor:
+    """These entries of values, whether they are computed already or not."""
+    return computed(at(values, entries))
+
+
+def product(pattern: Pattern, values: Values, x: tf.Tensor) -> tf.Tensor:
+    """`M x` for the matrix with these values: `[1 or B, rows]`.
+
+    Where `x` is shared by the batch, and features of the values may not be, it is a
+    matrix of entries of `x` times the features. A learned matrix `W` that multiplies a
+    fed `x` is a program whose rows have an entry of `x` for each of `W`: they are as
+    many, for each element, as `W` has; the features are as few as `x` has.
+    """
+    if not isinstance(values, AffineValues) or x.shape[0] != 1:
+        return matvec(pattern, computed(values), x)
+    of = values.linear_map
+    used, feature = np.unique(of.columns, return_inverse=True)
+    rows = pattern.shape[0]
+    if not 0 < rows * used.size <= _DENSER * of.rows.size:
+        return matvec(pattern, values.computed(), x)
+    place = pattern.rows[of.rows] * used.size + feature
+    order = np.argsort(place, kind="stable")
+    shape = rows * used.size, pattern.shape[1]
+    entries = LinearMap(
+        place[order], pattern.columns[of.rows][order], of.values[order], shape
+    )
+    matrix = tf.reshape(apply_map(entries, x), [1, rows, used.size])
+    return tf.linalg.matvec(matrix, take(values.features, used))

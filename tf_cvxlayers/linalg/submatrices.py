@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tf_cvxlayers.linalg.lazy_values import AffineValues, entries_of
+from tf_cvxlayers.linalg.lazy_values import Values, at
 from tf_cvxlayers.linalg.ordered_sums import total
 from tf_cvxlayers.linalg.patterns import Pattern
 from tf_cvxlayers.linalg.sparse import sum_by_row
@@ -18,9 +18,9 @@ class Submatrix:
     entries: np.ndarray
     pattern: Pattern
 
-    def of(self, values: tf.Tensor | AffineValues) -> tf.Tensor:
-        """The values of the submatrix, `[1 or B, entries]`."""
-        return entries_of(values, self.entries)
+    def of(self, values: Values) -> Values:
+        """The values of the submatrix, `[1 or B, entries]`, computed where those are."""
+        return at(values, self.entries)
 
 
 def submatrix(rows, columns, shape, row_index, column_index) -> Submatrix:

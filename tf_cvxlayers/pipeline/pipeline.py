@@ -88,7 +88,7 @@ class _Found(NamedTuple):
 
     Attributes:
         program: the reduced program, solved.
-        whole: the solution of the program before its reduction.
+        whole: the solution that the variables are recovered from.
         residual: `[B]` each.
         passed: for each of the checks.
         batch: the dimensions to restore.
@@ -243,7 +243,8 @@ class Pipeline:
             tf.abs(part) + tf.reduce_max(unit, axis=1, keepdims=True)
             for part, unit in ((found.whole.x, units.x), (found.whole.y, units.y))
         )
-        rounding = sizes(self.program, x, y, recover(self.program, found.whole))
+        variables = self.reduction.variables
+        rounding = sizes(variables, x, y, recover(variables, found.whole))
         away, least = (_or_nan(value, solved) for value in (away, margin(away)))
         restored = tf.nest.map_structure(batch.restored, (away, least, rounding))
         return Measured(outcome, *restored), found.program
@@ -317,7 +318,7 @@ class Pipeline:
         solved = whole.status <= Status.INACCURATE
         return tuple(
             batch.restored(_or_nan(value, solved))
-            for value in recover(self.program, whole)
+            for value in recover(self.reduction.variables, whole)
         )
 
     def _flat(

@@ -8,9 +8,9 @@ weights is not copied for each element.
 
 from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
 
+from tf_cvxlayers.linalg import lazy_values
 from tf_cvxlayers.linalg.lazy_values import AffineValues
 from tf_cvxlayers.linalg.sparse import evenly
 from tf_cvxlayers.program.cone_program import ConeData, ConeProgram
@@ -33,11 +33,4 @@ def problem_data(program: ConeProgram, parameters: Sequence[tf.Tensor]) -> ConeD
 
 def computed(data: ConeData) -> ConeData:
     """The data with all lazy values computed, as tensors `[1 or B, size]`."""
-    return ConeData(
-        *(
-            values.take(np.arange(values.linear_map.shape[0]))
-            if isinstance(values, AffineValues)
-            else values
-            for values in data
-        )
-    )
+    return ConeData(*map(lazy_values.computed, data))

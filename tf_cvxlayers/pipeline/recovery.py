@@ -1,18 +1,21 @@
 """Solutions of the cone program back to the user's variables, in TensorFlow ops."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.linalg.sparse import apply_map, evenly
-from tf_cvxlayers.program.cone_program import ConeProgram, ConeSolution
+from tf_cvxlayers.program.cone_program import ConeSolution, VariableSpec
 
 
-def recover(program: ConeProgram, solution: ConeSolution) -> tuple[tf.Tensor, ...]:
-    """The values `[B, *shape]` of the program's variables, float64."""
+def recover(
+    variables: Sequence[VariableSpec], solution: ConeSolution
+) -> tuple[tf.Tensor, ...]:
+    """The values `[B, *shape]` of variables, float64."""
     values = []
-    for variable in program.variables:
+    for variable in variables:
         flat = apply_map(variable.recovery, [solution.x, solution.y])
         if variable.exponential:
             flat = evenly(tf.exp, flat)
@@ -21,17 +24,20 @@ def recover(program: ConeProgram, solution: ConeSolution) -> tuple[tf.Tensor, ..
 
 
 def sizes(
-    program: ConeProgram, x: tf.Tensor, y: tf.Tensor, values: tuple[tf.Tensor, ...]
+    variables: Sequence[VariableSpec],
+    x: tf.Tensor,
+    y: tf.Tensor,
+    values: tuple[tf.Tensor, ...],
 ) -> tuple[tf.Tensor, ...]:
-    """What rounding in the program's variables is relative to, `[B, *shape]` each.
+    """What rounding in variables is relative to, `[B, *shape]` each.
 
     Args:
-        program: the cone program.
+        variables: the variables.
         x, y: what it is relative to in the solution, `[B, n]` and `[B, m]`.
         values: of the variables, as `recover` gives them.
     """
     found = []
-    for variable, value in zip(program.variables, values, strict=True):
+    for variable, value in zip(variables, values, strict=True):
         recovery = variable.recovery
         absolute = dataclasses.replace(recovery, values=np.abs(recovery.values))
         size = tf.reshape(apply_map(absolute, [x, y]), tf.shape(value))

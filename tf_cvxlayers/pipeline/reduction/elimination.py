@@ -28,7 +28,13 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_cvxlayers.linalg.lazy_values import entries_of
+from tf_cvxlayers.linalg.lazy_values import (
+    Values,
+    absolute,
+    computed,
+    entries_of,
+    product,
+)
 from tf_cvxlayers.linalg.ordered_sums import total, without_rounding
 from tf_cvxlayers.linalg.patterns import Pattern
 from tf_cvxlayers.linalg.sparse import (
@@ -50,7 +56,7 @@ class _Parts(NamedTuple):
     KK: tf.Tensor
     EE: tf.Tensor
     SK: tf.Tensor
-    SE: tf.Tensor
+    SE: Values
     C: tf.Tensor
     qK: tf.Tensor
     qE: tf.Tensor
@@ -141,9 +147,8 @@ class Elimination:
         """The values of `T [1 or B, entries]`, and `c [1 or B, |E|]`."""
         RK = self._blocks["RK"]
         g = self.g[RK.pattern.rows]
-        return RK.of(data.A) * tf.constant(-1.0 / g), entries_of(
-            data.b, self.R
-        ) / self.g
+        T = computed(RK.of(data.A)) * tf.constant(-1.0 / g)
+        return T, entries_of(data.b, self.R) / self.g
 
     def apply(self, data: ConeData) -> ConeData:
         """The data of the program that is left."""
@@ -151,8 +156,9 @@ class Elimination:
         parts = _Parts(
             T,
             c,
-            **{name: self._blocks[name].of(data.P) for name in ("KK", "EE")},
-            **{name: self._blocks[name].of(data.A) for name in ("SK", "SE")},
+            **{name: computed(self._blocks[name].of(data.P)) for name in ("KK", "EE")},
+            SK=computed(self._blocks["SK"].of(data.A)),
+            SE=self._blocks["SE"].of(data.A),
             C=self._mixed(data),
             qK=entries_of(data.q, self.K),
             qE=entries_of(data.q, self.E),
@@ -162,7 +168,7 @@ class Elimination:
         )
         sums = self._sums(parts)
         if any(self._may_cancel):
-            sizes = self._sums(_Parts(*map(tf.abs, parts)))
+            sizes = self._sums(_Parts(*map(absolute, parts)))
             sums = ConeData(
                 *(
                     without_rounding(sum_, size) if may_cancel else sum_
@@ -186,8 +192,8 @@ class Elimination:
                 transposed_matvec(blocks["RK"].pattern, T, inner),
                 0.5 * transposed_matvec(self._C.pattern, C, c),
             ),
-            A=self._A([parts.SK, self._AT(parts.SE, T)]),
-            b=parts.minus_b + matvec(blocks["SE"].pattern, parts.SE, c),
+            A=self._A([parts.SK, self._AT(computed(parts.SE), T)]),
+            b=parts.minus_b + product(blocks["SE"].pattern, parts.SE, c),
         )
 
     @functools.cached_property
@@ -212,7 +218,7 @@ class Elimination:
 
     def _mixed(self, data: ConeData) -> tf.Tensor:
         """The values of `C`, `[1 or B, entries]`."""
-        parts = [self._blocks[name].of(data.P) for name in ("EK", "KE")]
+        parts = [computed(self._blocks[name].of(data.P)) for name in ("EK", "KE")]
         return self._C(parts)
 
     def expand(
@@ -236,9 +242,13 @@ class Elimination:
         if duals:
             gradient = total(
                 0.5 * matvec(self._C.pattern, self._mixed(data), xK),
-                symmetric_matvec(blocks["EE"].pattern, blocks["EE"].of(data.P), xE),
+                symmetric_matvec(
+                    blocks["EE"].pattern, computed(blocks["EE"].of(data.P)), xE
+                ),
                 entries_of(data.q, self.E),
-                transposed_matvec(blocks["SE"].pattern, blocks["SE"].of(data.A), yS),
+                transposed_matvec(
+                    blocks["SE"].pattern, computed(blocks["SE"].of(data.A)), yS
+                ),
             )
             yR = -gradient / self.g
         else:

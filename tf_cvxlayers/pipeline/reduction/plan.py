@@ -15,6 +15,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from tf_cvxlayers.linalg.submatrices import numbered
 from tf_cvxlayers.pipeline.reduction.dropped_rows import DroppedRows
 from tf_cvxlayers.pipeline.reduction.elimination import Elimination
 from tf_cvxlayers.pipeline.reduction.empty_rows import empty_rows
@@ -26,6 +27,7 @@ from tf_cvxlayers.program.cone_program import (
     ConeProgram,
     ConeSolution,
     ConeStructure,
+    VariableSpec,
 )
 
 # A pivot is not chosen when it is so much smaller than another constant in its row.
@@ -42,6 +44,7 @@ class Reduction:
         eliminations: in the order in which they are applied.
         needs_x, needs_y: whether a variable, or a dual, that was eliminated is among
             what the program returns. What nobody wants is not computed.
+        variables: what the program returns, by the solution that `expand` gives.
     """
 
     structure: ConeStructure
@@ -49,6 +52,7 @@ class Reduction:
     eliminations: tuple[Elimination | DroppedRows, ...]
     needs_x: bool
     needs_y: bool
+    variables: tuple[VariableSpec, ...]
 
     def apply(self, data: ConeData) -> tuple[ConeData, ...]:
         """The data before, between and after the eliminations."""
@@ -60,7 +64,10 @@ class Reduction:
     def expand(
         self, stages: tuple[ConeData, ...], solution: ConeSolution
     ) -> ConeSolution:
-        """The solution of the whole program, from that of the reduced one."""
+        """The solution of the whole program, from that of the reduced one; or that one
+        as it is, where nothing that was eliminated is wanted."""
+        if not (self.needs_x or self.needs_y):
+            return solution
         for elimination, data in zip(
             reversed(self.eliminations), reversed(stages[:-1]), strict=True
         ):
@@ -94,19 +101,38 @@ def plan_reduction(program: ConeProgram) -> Reduction:
             if dropped is not None:
                 eliminations.append(dropped)
                 data, structure = dropped.apply(data), dropped.after
-    n = program.structure.n
-    kept_x, kept_y = np.arange(n), np.arange(program.structure.m)
+    n, m = program.structure.n, program.structure.m
+    kept_x, kept_y = np.arange(n), np.arange(m)
     for done in eliminations:
         kept_x, kept_y = kept_x[done.K], kept_y[done.S]
+    where = numbered(np.concatenate([kept_x, n + kept_y]), n + m)
     wanted = [variable.recovery.columns for variable in program.variables]
-    columns = np.concatenate(wanted) if wanted else np.zeros(0, int)
+    columns = np.concatenate([*wanted, np.zeros(0, int)])
+    gone = columns[where[columns] < 0]
+    needs_x, needs_y = bool(np.any(gone < n)), bool(np.any(gone >= n))
+    variables = program.variables
+    if not gone.size:
+        variables = tuple(_renumbered(of, where) for of in variables)
     return Reduction(
         structure=structure,
         rows=kept_y,
         eliminations=tuple(eliminations),
-        needs_x=not np.isin(columns[columns < n], kept_x).all(),
-        needs_y=not np.isin(columns[columns >= n] - n, kept_y).all(),
+        needs_x=needs_x,
+        needs_y=needs_y,
+        variables=variables,
     )
+
+
+def _renumbered(variable: VariableSpec, where: np.ndarray) -> VariableSpec:
+    """The variable by a solution `(x, y)` whose numbers are at other places."""
+    recovery = variable.recovery
+    size = int(where.max(initial=-1)) + 1
+    recovery = dataclasses.replace(
+        recovery,
+        columns=where[recovery.columns],
+        shape=(recovery.shape[0], size),
+    )
+    return dataclasses.replace(variable, recovery=recovery)
 
 
 def _constants(linear_map) -> np.ndarray:
