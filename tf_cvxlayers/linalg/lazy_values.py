@@ -5,7 +5,7 @@ where it is used without a copy of all data in between.
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -41,7 +41,7 @@ class AffineValues(NamedTuple):
 
 
 # What is computed already, or not.
-Values = tf.Tensor | AffineValues
+Values: TypeAlias = tf.Tensor | AffineValues
 
 
 def at(values: Values, entries: np.ndarray) -> Values:

@@ -19,7 +19,7 @@ class Submatrix:
     pattern: Pattern
 
     def of(self, values: Values) -> Values:
-        """The values of the submatrix, `[1 or B, entries]`, computed where those are."""
+        """The values of the submatrix, `[1 or B, entries]`; computed if those are."""
         return at(values, self.entries)
 
 
