@@ -21,7 +21,7 @@ from tf_cvxlayers.layers.weights import Learned, add_learned_weight
 from tf_cvxlayers.pipeline.batching import common_batch_shape
 from tf_cvxlayers.pipeline.pipeline import Pipeline, Solved
 from tf_cvxlayers.pipeline.reduction.plan import plan_reduction
-from tf_cvxlayers.pipeline.validation import require_solved, require_valid
+from tf_cvxlayers.pipeline.validation import require_answers
 from tf_cvxlayers.program.cone_program import ConeProgram
 from tf_cvxlayers.runtime.differentiation import collect_rules
 from tf_cvxlayers.runtime.keras_internals import let_pass_through
@@ -104,8 +104,8 @@ class ConeLayer(keras.layers.Layer):
         way = self.way
         solved = way.solved(self._values(parameters))
         if way.on_failure == "raise":
-            require_valid(way.pipeline.checks, solved.passed)
-            require_solved(tf.reshape(solved.status, [-1]))
+            status = tf.reshape(solved.status, [-1])
+            require_answers(way.pipeline.checks, solved.passed, status)
         return self._outputs(solved)
 
     def solve(self, *parameters) -> SolveResult:

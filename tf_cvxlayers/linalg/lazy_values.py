@@ -31,6 +31,12 @@ class AffineValues(NamedTuple):
         """All entries: `[1 or B, size]`."""
         return apply_map(self.linear_map, self.features)
 
+    def times(self, factors: np.ndarray) -> "AffineValues":
+        """Each entry times a number of its own."""
+        linear_map = self.linear_map
+        scaled = linear_map.values * factors[linear_map.rows]
+        return self._replace(linear_map=dataclasses.replace(linear_map, values=scaled))
+
     def absolute(self) -> "AffineValues":
         """The sums of the absolute values of what the entries are sums of."""
         linear_map = self.linear_map
@@ -54,6 +60,18 @@ def at(values: Values, entries: np.ndarray) -> Values:
 def computed(values: Values) -> tf.Tensor:
     """The values, computed."""
     return values.computed() if isinstance(values, AffineValues) else values
+
+
+def are_zero(values: Values) -> bool:
+    """Whether it is known that all of them are."""
+    return isinstance(values, AffineValues) and not values.linear_map.rows.size
+
+
+def times(values: Values, factors: np.ndarray) -> Values:
+    """Each of the values times a number of its own."""
+    if isinstance(values, AffineValues):
+        return values.times(factors)
+    return values * tf.constant(factors, values.dtype)
 
 
 def absolute(values: Values) -> Values:

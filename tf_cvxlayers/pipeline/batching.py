@@ -5,6 +5,7 @@ of all batch dimensions after broadcasting, or `[1, size]` where it has none, or
 ones: it is shared then, and its gradient is summed over the batch.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -101,11 +102,15 @@ def flattened(
         value.shape.rank - len(spec.shape)
         for spec, value in zip(specs, values, strict=True)
     ]
-    dynamic = tf.zeros([0], tf.int32)
-    for value, rank in zip(values, leading, strict=True):
-        dynamic = tf.broadcast_dynamic_shape(dynamic, tf.shape(value)[:rank])
     if static.is_fully_defined():
         dynamic = tf.constant(static.as_list(), tf.int32)
+    else:
+        owns = [
+            tf.shape(value)[:rank]
+            for value, rank in zip(values, leading, strict=True)
+            if rank
+        ]
+        dynamic = functools.reduce(tf.broadcast_dynamic_shape, owns)
     batch = Batch(static, dynamic)
     flat = [
         _flat(spec, value, value.shape[:rank], batch)

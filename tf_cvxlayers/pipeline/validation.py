@@ -76,6 +76,26 @@ def checked(
     return value, [finite, *held]
 
 
+def require_answers(
+    checks: list[Check], passed: tuple[tf.Tensor, ...], status: tf.Tensor
+) -> None:
+    """Raise a `ParameterError` for the first check that an element fails, or else a
+    `SolverError`, unless every element has a solution; `status` is int32 `[B]`."""
+
+    def say():
+        require_valid(checks, passed)
+        require_solved(status)
+        return tf.constant(False)
+
+    # An element that fails a check has no solution: one look is enough, as a rule.
+    solved = tf.reduce_all(status <= Status.INACCURATE)
+    if not tf.executing_eagerly():
+        if not compiled_by_xla():
+            tf.cond(solved, lambda: tf.constant(True), say)
+    elif not solved:
+        say()
+
+
 def require_valid(checks: list[Check], passed: tuple[tf.Tensor, ...]) -> None:
     """Raise a `ParameterError` for the first check that an element fails."""
     for check, passes in zip(checks, passed, strict=True):

@@ -31,9 +31,12 @@ import tensorflow as tf
 from tf_cvxlayers.linalg.lazy_values import (
     Values,
     absolute,
+    are_zero,
+    at,
     computed,
     entries_of,
     product,
+    times,
 )
 from tf_cvxlayers.linalg.ordered_sums import total, without_rounding
 from tf_cvxlayers.linalg.patterns import Pattern
@@ -52,14 +55,14 @@ class _Parts(NamedTuple):
     """What the data of the program that is left are sums of products of."""
 
     T: tf.Tensor
-    c: tf.Tensor
+    c: Values
     KK: tf.Tensor
     EE: tf.Tensor
     SK: tf.Tensor
     SE: Values
     C: tf.Tensor
     qK: tf.Tensor
-    qE: tf.Tensor
+    qE: Values
     minus_b: tf.Tensor
 
 
@@ -143,12 +146,11 @@ class Elimination:
         )
         return ConeStructure(self._P.pattern, self._A.pattern, dims)
 
-    def _substitution(self, data: ConeData) -> tuple[tf.Tensor, tf.Tensor]:
+    def _substitution(self, data: ConeData) -> tuple[tf.Tensor, Values]:
         """The values of `T [1 or B, entries]`, and `c [1 or B, |E|]`."""
-        RK = self._blocks["RK"]
-        g = self.g[RK.pattern.rows]
-        T = computed(RK.of(data.A)) * tf.constant(-1.0 / g)
-        return T, entries_of(data.b, self.R) / self.g
+        RK, inverse = self._blocks["RK"], 1.0 / self.g
+        T = times(RK.of(data.A), -inverse[RK.pattern.rows])
+        return computed(T), times(at(data.b, self.R), inverse)
 
     def apply(self, data: ConeData) -> ConeData:
         """The data of the program that is left."""
@@ -161,7 +163,7 @@ class Elimination:
             SE=self._blocks["SE"].of(data.A),
             C=self._mixed(data),
             qK=entries_of(data.q, self.K),
-            qE=entries_of(data.q, self.E),
+            qE=at(data.q, self.E),
             # All sums are of what is in `parts`, with a plus: so those of the absolute
             # values are what rounding is relative to.
             minus_b=-entries_of(data.b, self.S),
@@ -181,19 +183,25 @@ class Elimination:
 
     def _sums(self, parts: _Parts) -> ConeData:
         """`P^`, `q^`, `A^` and `-b^`."""
-        blocks, T, c, EE, C = self._blocks, parts.T, parts.c, parts.EE, parts.C
+        blocks, T, EE, C = self._blocks, parts.T, parts.EE, parts.C
         V = self._V([self._PT(EE, T), C])
         X = self._TV(take(T, blocks["RK"].pattern.by_row), V)
-        inner = parts.qE + symmetric_matvec(blocks["EE"].pattern, EE, c)
+        q, b, inner = [parts.qK], [parts.minus_b], []
+        # Definitions have no constants, and no costs, more often than not.
+        if not are_zero(parts.qE):
+            inner.append(computed(parts.qE))
+        if not are_zero(parts.c):
+            c = computed(parts.c)
+            inner.append(symmetric_matvec(blocks["EE"].pattern, EE, c))
+            q.append(0.5 * transposed_matvec(self._C.pattern, C, c))
+            b.append(product(blocks["SE"].pattern, parts.SE, c))
+        if inner:
+            q.append(transposed_matvec(blocks["RK"].pattern, T, total(*inner)))
         return ConeData(
             P=self._P([parts.KK, X]),
-            q=total(
-                parts.qK,
-                transposed_matvec(blocks["RK"].pattern, T, inner),
-                0.5 * transposed_matvec(self._C.pattern, C, c),
-            ),
+            q=total(*q),
             A=self._A([parts.SK, self._AT(computed(parts.SE), T)]),
-            b=parts.minus_b + product(blocks["SE"].pattern, parts.SE, c),
+            b=total(*b),
         )
 
     @functools.cached_property
@@ -236,7 +244,7 @@ class Elimination:
         xK, yS = solution.x, solution.y
         if variables or duals:
             T, c = self._substitution(data)
-            xE = c + matvec(blocks["RK"].pattern, T, xK)
+            xE = computed(c) + matvec(blocks["RK"].pattern, T, xK)
         else:
             xE = tf.zeros([tf.shape(xK)[0], self.E.size], xK.dtype)
         if duals:
