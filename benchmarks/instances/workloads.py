@@ -46,14 +46,19 @@ class Workload:
 
 
 def _quadratic(
-    name: str, batch: int, n: int, equalities: int, inequalities: int
+    name: str,
+    batch: int,
+    n: int,
+    equalities: int,
+    inequalities: int,
+    what: str = "OptNet QP",
 ) -> Workload:
     """Return a workload of OptNet's quadratic programs, in a size."""
     sides = ["no equalities" if not equalities else f"{equalities} equalities"]
     sides.append(f"{inequalities} inequalities")
     return Workload(
         name=name,
-        title=f"OptNet QP: batch {batch}, n={n}, {', '.join(sides)}",
+        title=f"{what}: batch {batch}, n={n}, {', '.join(sides)}",
         form="quadratic",
         parameters=("Q_sqrt", "q", *("A", "b")[: 2 * bool(equalities)], "G", "h"),
         shared=(),
@@ -105,6 +110,19 @@ WORKLOADS = {
         ),
         _quadratic("optnet", batch=128, n=10, equalities=5, inequalities=5),
         _quadratic("optnet_one", batch=1, n=10, equalities=5, inequalities=5),
+        _quadratic("optnet_5", batch=128, n=5, equalities=2, inequalities=3),
+        _quadratic("optnet_20", batch=128, n=20, equalities=10, inequalities=10),
+        *(
+            _quadratic(
+                f"barrier{suffix}",
+                batch=batch,
+                n=2,
+                equalities=0,
+                inequalities=5,
+                what="Control barrier QP",
+            )
+            for suffix, batch in (("_one", 1), ("", 256))
+        ),
         _quadratic("optnet_64", batch=128, n=64, equalities=40, inequalities=64),
         _quadratic("dense_128", batch=128, n=128, equalities=0, inequalities=128),
         Workload(

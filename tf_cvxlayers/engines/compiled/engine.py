@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import importlib.util
+import logging
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
@@ -16,6 +17,8 @@ from tf_cvxlayers.program import cones
 from tf_cvxlayers.program.cone_program import ConeData, ConeStructure
 from tf_cvxlayers.program.cones import KINDS
 from tf_cvxlayers.runtime.threads import in_threads
+
+_LOGGER = logging.getLogger("tf_cvxlayers")
 
 # Below this many entries times elements a batch takes less time than a thread's start.
 _SERIAL = 2000
@@ -102,6 +105,7 @@ class Compiled(AtOnce):
             np.zeros(batch, bool),
         )
         x, y, s, iterations, missed, settled = found
+        _say_that_it_is_made("the solve", kernels.solve)
 
         def work(start: int, stop: int) -> None:
             kernels.solve(
@@ -135,6 +139,7 @@ class Compiled(AtOnce):
         shape, batch = _shape_of(structure), len(point[0])
         gradient = ConeData(*(np.zeros((batch, part.shape[1])) for part in data))
         kept = np.zeros(batch, bool)
+        _say_that_it_is_made("the adjoint", kernels.adjoint)
 
         def work(start: int, stop: int) -> None:
             kernels.adjoint(
@@ -147,6 +152,16 @@ class Compiled(AtOnce):
     def _in_threads(self, structure: ConeStructure, work: Any, batch: int) -> None:
         entries = structure.A.size + structure.P.size + structure.n
         in_threads(work, batch, 1 if entries * batch < _SERIAL else self.threads)
+
+
+def _say_that_it_is_made(name: str, function: Any) -> None:
+    """Say in the log, to those who listen, what the first call takes its time for."""
+    if not function.signatures:
+        _LOGGER.info(
+            "Loading the machine code of %s; compiling it if this machine has none "
+            "yet, which takes 5 to 20 seconds.",
+            name,
+        )
 
 
 @functools.lru_cache(maxsize=256)
