@@ -117,6 +117,7 @@ def measured(kind: str, size: int, engine: str) -> list[dict]:
 
     from tf_cvxlayers import CvxpyLayer
     from tf_cvxlayers.engines.compiled.profile import Profile
+    from tf_cvxlayers.engines.selection import choose_engine
     from tf_cvxlayers.optimality.matrices import dense_work
 
     problem, parameters, variable, numbers = stated(kind, size)
@@ -146,6 +147,7 @@ def measured(kind: str, size: int, engine: str) -> list[dict]:
                 "kind": kind,
                 "size": size,
                 "engine": engine,
+                "auto": choose_engine("auto", structure).engine.name,
                 "batch": batch,
                 "ms": 1e3 * float(np.median(times)),
                 "estimate": layer.engine.milliseconds(structure, batch),
@@ -194,16 +196,21 @@ def report(rows: list[dict]) -> str:
         best.setdefault(key, {})[row["engine"]] = row
     lines = [f"# Engines, {datetime.date.today().isoformat()}", ""]
     lines += [
-        "Milliseconds, medians, forward and backward (estimates in brackets).",
+        "Milliseconds, medians, forward and backward (estimates in brackets); and how "
+        "many times as long as the fastest what `auto` takes does.",
         "",
     ]
     lines += [
-        "| kind | size | batch | " + " | ".join(ENGINES) + " |",
-        "|---|" + "---:|" * (2 + len(ENGINES)),
+        "| kind | size | batch | " + " | ".join(ENGINES) + " | auto takes, times |",
+        "|---|" + "---:|" * (2 + len(ENGINES)) + "---|",
     ]
-    for (kind, size, batch), both in best.items():
-        times = [_words(both.get(engine)) for engine in ENGINES]
-        lines.append(f"| {kind} | {size} | {batch} | " + " | ".join(times) + " |")
+    for (kind, size, batch), found in best.items():
+        times = [_words(found.get(engine)) for engine in ENGINES]
+        (auto,) = {row["auto"] for row in found.values()}
+        least = min(row["ms"] for row in found.values())
+        slower = f"{found[auto]['ms'] / least:.2f}" if auto in found else "failed"
+        parts = [kind, str(size), str(batch), *times, f"{auto}, {slower}"]
+        lines.append("| " + " | ".join(parts) + " |")
     return "\n".join([*lines, "", "What fits best:", "", *fitted(rows), ""])
 
 
