@@ -156,7 +156,6 @@ def measured(kind: str, size: int, engine: str) -> list[dict]:
                 "entries": entries,
                 "work": work,
                 "factor": Profile.of(structure).work,
-                "memory": structure.n * (structure.n + 2 * structure.m),
             }
         )
     return rows
@@ -169,7 +168,7 @@ def fitted(rows: list[dict]) -> list[str]:
 
     lines = []
     for engine, names in (
-        ("compiled", ("numbers", "factor", "memory")),
+        ("compiled", ("numbers", "factor")),
         ("interior_point", ("order", "work")),
         ("diffcp", ("entries",)),
     ):

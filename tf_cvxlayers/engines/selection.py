@@ -82,10 +82,18 @@ def portable_engine(structure: ConeStructure) -> tuple[Engine | None, str | None
 
 def _preferred(structure: ConeStructure) -> EngineChoice:
     passed_over: list[str] = []
+    # One that needs Python is to be worth it.
+    portable = [
+        engine
+        for engine in ENGINES
+        if engine.portable and _objection(engine, structure, _TIMES) is None
+    ]
     for engine in ENGINES:
-        # One that needs Python is to be worth it.
-        times = _TIMES if engine.portable else 1.0
-        objection = _objection(engine, structure, times)
+        objection = None
+        if engine not in portable:
+            objection = _objection(engine, structure, 1.0)
+            if objection is None and portable:
+                objection = _not_worth_it(engine, structure)
         if objection is None:
             estimate = engine.milliseconds(structure, _BATCH)
             why = f"by engine='auto', {_time(estimate)} for a batch of {_BATCH}"
@@ -114,6 +122,12 @@ def _objection(engine: Engine, structure: ConeStructure, times: float) -> str | 
     if own <= times * least:
         return None
     return f"{_time(own)} for a batch of {_BATCH}, where another takes {_time(least)}"
+
+
+def _not_worth_it(engine: Engine, structure: ConeStructure) -> str:
+    """Why an engine that needs Python is not taken though it is the fastest."""
+    own = engine.milliseconds(structure, _BATCH)
+    return f"{_time(own)}, hardly less than without Python"
 
 
 def _time(milliseconds: float) -> str:

@@ -22,6 +22,8 @@ _LOGGER = logging.getLogger("tf_cvxlayers")
 
 # Below this many entries times elements a batch takes less time than a thread's start.
 _SERIAL = 2000
+# The numbers of an element that stay near a processor.
+_NEAR = 500_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,9 +84,9 @@ class Compiled(AtOnce):
 
     def milliseconds(self, structure: ConeStructure, batch: int) -> float:
         n, m, work = structure.n, structure.m, Profile.of(structure).work
-        # Memory that is not used takes time too, a page for each row.
-        each = 1.2e-3 * (n + m) + 1.9e-6 * work + 2.4e-6 * n * (n + 2 * m)
-        return 1.0 + batch * (0.004 + each)
+        # Memory beyond what a processor keeps near takes time too, a page for each row.
+        far = max(n * (n + 2 * m) - _NEAR, 0)
+        return 1.3 + batch * (0.015 + 6.2e-4 * (n + m) + 9.6e-7 * work + 2.6e-6 * far)
 
     def bytes_needed(self, structure: ConeStructure) -> int:
         return self.rest.bytes_needed(structure)

@@ -123,7 +123,7 @@ class Diffcp(Engine):
 
     def milliseconds(self, structure: ConeStructure, batch: int) -> float:
         entries = structure.A.size + structure.P.size + structure.n + structure.m
-        return 2.6 + batch * SOLVERS[self.solver].slowness * (0.25 + 4.7e-4 * entries)
+        return 2.3 + batch * SOLVERS[self.solver].slowness * (0.18 + 5.9e-4 * entries)
 
     def bytes_needed(self, structure: ConeStructure) -> int:
         if fits_dense(structure):
