@@ -157,8 +157,8 @@ def test_a_matrix_of_weights_that_is_sparse_has_a_gradient():
     x, y = cp.Parameter(n, name="x"), cp.Variable(n)
     problem = cp.Problem(cp.Minimize(cp.sum_squares(y - x)), [G @ y <= 1])
     start = entries.toarray() * rng.uniform(0.5, 1.5, size=(n, n))
-    layer = CvxpyLayer(problem, [x], y, learned={G: start}, dtype="float64")
-    assert layer.engine.name == "diffcp"
+    options = {"learned": {G: start}, "engine": "diffcp", "dtype": "float64"}
+    layer = CvxpyLayer(problem, [x], y, **options)
     values = tf.constant(2.0 * rng.normal(size=(BATCH, n)))
 
     def loss():

@@ -65,5 +65,5 @@ def test_nor_does_a_file_get_them():
     engine, objection = selection.portable_engine(structure)
     assert engine.name == "interior_point"
     assert " s for a batch of 32, where another takes" in objection
-    structure = _chain(100, "auto").pipeline.reduction.structure
+    structure = _chain(200, "auto").pipeline.reduction.structure
     assert selection.portable_engine(structure)[1] is None

@@ -10,7 +10,7 @@ from tf_cvxlayers.runtime.memory import memory_size
 
 # The batch that times are estimated for; and up to how many times as long as the
 # fastest an engine may take that needs no Python, here and in a file.
-_BATCH, _TIMES, _TIMES_IN_FILES = 32, 1.2, 10.0
+_BATCH, _TIMES, _TIMES_IN_FILES = 32, 1.2, 50.0
 # What the matrices of one element may take of the memory: a solver has several of them
 # at a time.
 _MOST = 0.25
