@@ -81,24 +81,22 @@ def portable_engine(structure: ConeStructure) -> tuple[Engine | None, str | None
 
 
 def _preferred(structure: ConeStructure) -> EngineChoice:
-    passed_over: list[str] = []
-    # One that needs Python is to be worth it.
-    portable = [
-        engine
+    objections = {
+        engine: _objection(engine, structure, _TIMES if engine.portable else 1.0)
         for engine in ENGINES
-        if engine.portable and _objection(engine, structure, _TIMES) is None
-    ]
-    for engine in ENGINES:
-        objection = None
-        if engine not in portable:
-            objection = _objection(engine, structure, 1.0)
-            if objection is None and portable:
-                objection = _not_worth_it(engine, structure)
-        if objection is None:
-            estimate = engine.milliseconds(structure, _BATCH)
-            why = f"by engine='auto', {_time(estimate)} for a batch of {_BATCH}"
-            return EngineChoice(engine, "; ".join([why, *passed_over]))
-        passed_over.append(f"passed over {engine.name} ({objection})")
+    }
+    suited = [engine for engine in ENGINES if objections[engine] is None]
+    if suited:
+        # One that needs Python is to be worth it.
+        chosen = min(suited, key=lambda engine: not engine.portable)
+        passed_over = [
+            f"passed over {engine.name} "
+            f"({objections[engine] or _not_worth_it(engine, structure)})"
+            for engine in ENGINES[: ENGINES.index(chosen)]
+        ]
+        estimate = chosen.milliseconds(structure, _BATCH)
+        why = f"by engine='auto', {_time(estimate)} for a batch of {_BATCH}"
+        return EngineChoice(chosen, "; ".join([why, *passed_over]))
     raise ProblemError(  # pragma: no cover - the last one takes every cone
         "Expected cones that some engine takes. "
         f"Received: {structure.cones.describe()}."

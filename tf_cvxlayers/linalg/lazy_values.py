@@ -11,10 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.linalg.patterns import LinearMap, Pattern
-from tf_cvxlayers.linalg.sparse import apply_map, matvec, take
-
-# A matrix is made dense where it has at most so many times as many places as terms.
-_DENSER = 4
+from tf_cvxlayers.linalg.sparse import DENSER, apply_map, matvec, take
 
 
 class AffineValues(NamedTuple):
@@ -39,11 +36,8 @@ class AffineValues(NamedTuple):
 
     def absolute(self) -> "AffineValues":
         """The sums of the absolute values of what the entries are sums of."""
-        linear_map = self.linear_map
-        return AffineValues(
-            dataclasses.replace(linear_map, values=np.abs(linear_map.values)),
-            tuple(map(tf.abs, self.features)),
-        )
+        features = tuple(map(tf.abs, self.features))
+        return AffineValues(self.linear_map.absolute(), features)
 
 
 # What is computed already, or not.
@@ -99,7 +93,7 @@ def product(pattern: Pattern, values: Values, x: tf.Tensor) -> tf.Tensor:
     of = values.linear_map
     used, feature = np.unique(of.columns, return_inverse=True)
     rows = pattern.shape[0]
-    if not 0 < rows * used.size <= _DENSER * of.rows.size:
+    if not 0 < rows * used.size <= DENSER * of.rows.size:
         return matvec(pattern, values.computed(), x)
     place = pattern.rows[of.rows] * used.size + feature
     order = np.argsort(place, kind="stable")

@@ -96,6 +96,10 @@ class LinearMap:
             (int(matrix.shape[0]), int(matrix.shape[1])),
         )
 
+    def absolute(self) -> "LinearMap":
+        """The map with the absolute values of its own."""
+        return dataclasses.replace(self, values=np.abs(self.values))
+
     def rows_at(self, rows: np.ndarray) -> "LinearMap":
         """The map to these rows of the result, in this order."""
         first = np.searchsorted(self.rows, rows, side="left")

@@ -167,7 +167,7 @@ def symmetric_to_dense(pattern: Pattern, values: tf.Tensor) -> tf.Tensor:
 
 # A dense product wins when the sparse one has this many terms, and the dense one at
 # most so many times more.
-_MANY_TERMS, _DENSER = 1000, 4
+_MANY_TERMS, DENSER = 1000, 4
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -219,7 +219,7 @@ class Product:
         """The values of the product, `[1 or B, entries]`."""
         terms = int(self.counts.sum())
         dense = self.left.shape[0] * self.left.shape[1] * self.right.shape[1]
-        if terms >= _MANY_TERMS and dense <= _DENSER * terms:
+        if terms >= _MANY_TERMS and dense <= DENSER * terms:
             # (left right)' = right' left', since values are in column order.
             full = tf.matmul(_by_column(self.right, right), _by_column(self.left, left))
             size = self.pattern.shape[0] * self.pattern.shape[1]

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from tf_cvxlayers.linalg.lazy_values import Values, at
+from tf_cvxlayers.linalg.lazy_values import Values, at, computed
 from tf_cvxlayers.linalg.ordered_sums import total
 from tf_cvxlayers.linalg.patterns import Pattern
 from tf_cvxlayers.linalg.sparse import sum_by_row
@@ -18,8 +18,12 @@ class Submatrix:
     entries: np.ndarray
     pattern: Pattern
 
-    def of(self, values: Values) -> Values:
-        """The values of the submatrix, `[1 or B, entries]`; computed if those are."""
+    def of(self, values: Values) -> tf.Tensor:
+        """The values of the submatrix, `[1 or B, entries]`."""
+        return computed(self.part_of(values))
+
+    def part_of(self, values: Values) -> Values:
+        """The values of the submatrix, computed if those of the whole are."""
         return at(values, self.entries)
 
 

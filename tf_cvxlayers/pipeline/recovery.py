@@ -1,9 +1,7 @@
 """Solutions of the cone program back to the user's variables, in TensorFlow ops."""
 
-import dataclasses
 from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.linalg.sparse import apply_map, evenly
@@ -38,8 +36,7 @@ def sizes(
     """
     found = []
     for variable, value in zip(variables, values, strict=True):
-        recovery = variable.recovery
-        absolute = dataclasses.replace(recovery, values=np.abs(recovery.values))
+        absolute = variable.recovery.absolute()
         size = tf.reshape(apply_map(absolute, [x, y]), tf.shape(value))
         found.append(size * value if variable.exponential else size)
     return tuple(found)

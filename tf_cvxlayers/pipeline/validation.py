@@ -87,7 +87,7 @@ def require_answers(
         require_solved(status)
         return tf.constant(False)
 
-    # An element that fails a check has no solution: one look is enough, as a rule.
+    # An element that fails a check has no solution: one look is enough.
     solved = tf.reduce_all(status <= Status.INACCURATE)
     if not tf.executing_eagerly():
         if not compiled_by_xla():

@@ -22,7 +22,7 @@ from tf_cvxlayers.program import cones
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
 from tf_cvxlayers.runtime.chunks import in_chunks
 
-# How many numbers of an element do, in operations on a batch.
+# The numbers of an element that stay near a processor, in operations on a batch.
 _NEAR = 200_000
 
 

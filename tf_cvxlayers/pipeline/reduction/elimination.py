@@ -149,7 +149,7 @@ class Elimination:
     def _substitution(self, data: ConeData) -> tuple[tf.Tensor, Values]:
         """The values of `T [1 or B, entries]`, and `c [1 or B, |E|]`."""
         RK, inverse = self._blocks["RK"], 1.0 / self.g
-        T = times(RK.of(data.A), -inverse[RK.pattern.rows])
+        T = times(RK.part_of(data.A), -inverse[RK.pattern.rows])
         return computed(T), times(at(data.b, self.R), inverse)
 
     def apply(self, data: ConeData) -> ConeData:
@@ -158,9 +158,9 @@ class Elimination:
         parts = _Parts(
             T,
             c,
-            **{name: computed(self._blocks[name].of(data.P)) for name in ("KK", "EE")},
-            SK=computed(self._blocks["SK"].of(data.A)),
-            SE=self._blocks["SE"].of(data.A),
+            **{name: self._blocks[name].of(data.P) for name in ("KK", "EE")},
+            SK=self._blocks["SK"].of(data.A),
+            SE=self._blocks["SE"].part_of(data.A),
             C=self._mixed(data),
             qK=entries_of(data.q, self.K),
             qE=at(data.q, self.E),
@@ -226,7 +226,7 @@ class Elimination:
 
     def _mixed(self, data: ConeData) -> tf.Tensor:
         """The values of `C`, `[1 or B, entries]`."""
-        parts = [computed(self._blocks[name].of(data.P)) for name in ("EK", "KE")]
+        parts = [self._blocks[name].of(data.P) for name in ("EK", "KE")]
         return self._C(parts)
 
     def expand(
@@ -250,13 +250,9 @@ class Elimination:
         if duals:
             gradient = total(
                 0.5 * matvec(self._C.pattern, self._mixed(data), xK),
-                symmetric_matvec(
-                    blocks["EE"].pattern, computed(blocks["EE"].of(data.P)), xE
-                ),
+                symmetric_matvec(blocks["EE"].pattern, blocks["EE"].of(data.P), xE),
                 entries_of(data.q, self.E),
-                transposed_matvec(
-                    blocks["SE"].pattern, computed(blocks["SE"].of(data.A)), yS
-                ),
+                transposed_matvec(blocks["SE"].pattern, blocks["SE"].of(data.A), yS),
             )
             yR = -gradient / self.g
         else:
