@@ -297,3 +297,16 @@ def test_a_graph_does_not_grow_with_the_number_of_equal_cones(engine):
         return len(graph.node) + sum(len(body.node_def) for body in functions)
 
     assert operations(12) <= 1.05 * operations(4)
+
+
+@pytest.mark.parametrize("repeats", [2, 3, 5])
+def test_every_fourth_number_of_a_parameter_repeated(repeats):
+    # A block of columns that repeat was taken for one of columns side by side.
+    p, y = cp.Parameter((200, 4), name="p"), cp.Variable((repeats, 200))
+    wanted = np.ones((repeats, 1)) @ p[:, :1].T
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(y - wanted)), [y <= 1])
+    layer = CvxpyLayer(problem, p, y, dtype="float64")
+    values = np.random.default_rng(0).normal(size=(2, 200, 4))
+    expected = np.minimum(values[:, :, :1].transpose(0, 2, 1), 1.0)
+    found = layer(values)
+    np.testing.assert_allclose(found, expected + np.zeros(found.shape), atol=1e-12)

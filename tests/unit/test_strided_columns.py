@@ -19,6 +19,11 @@ SEQUENCES = {
     "rows of two matrices": np.concatenate([GRID[:18].T, GRID[20:].T], axis=1).ravel(),
     "block and one number": np.concatenate([GRID[:20].T.ravel(), np.full(50, 7)]),
     "every third": np.arange(M * N)[::3],
+    "a column thrice": np.repeat(GRID[:, 4], 20),
+    "in each row, one number thrice and two once": np.stack(
+        [GRID[:, k] for k in (2, 2, 2, 5, 6)] * 4, axis=1
+    ).ravel(),
+    "rows of repeated numbers": np.tile(GRID[:20, 3], 30),
     "backwards": GRID.ravel()[::-1],
     "disorder": np.random.default_rng(0).permutation(M * N),
 }
@@ -68,3 +73,37 @@ def test_dense_blocks_are_recognized():
         columns = SEQUENCES[name]
         assert blocks_of(columns, zeros[: columns.size], [M * N]) is not None
     assert blocks_of(SEQUENCES["disorder"], zeros, [M * N]) is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_sequences_of_repeated_strided_and_broken_runs(seed):
+    print(f"{seed=}")
+    rng = np.random.default_rng(seed)
+    recognized = 0
+    for _ in range(20):
+        size = int(rng.integers(300, 1500))
+        columns: list[int] = []
+        while len(columns) < 500:
+            start, rows = int(rng.integers(size)), int(rng.integers(1, 120))
+            phases = [
+                (
+                    int(rng.integers(6)),
+                    int(rng.integers(1, 6)),
+                    int(rng.choice([0, 0, 1, 1, 2, rows])),
+                    int(rng.integers(7)),
+                )
+                for _ in range(rng.integers(1, 4))
+            ]
+            own = [
+                start + offset + row * step + k * stride
+                for row in range(rows)
+                for offset, length, stride, step in phases
+                for k in range(length)
+            ]
+            columns += own if max(own) < size else []
+        chosen = np.array(columns)
+        recognized += blocks_of(chosen, np.zeros(chosen.size, int), [size]) is not None
+        values = rng.normal(size=(2, size))
+        found = sparse.take(tf.constant(values), chosen)
+        np.testing.assert_array_equal(found, values[:, chosen])
+    assert recognized

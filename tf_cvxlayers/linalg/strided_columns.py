@@ -36,9 +36,9 @@ class Grid:
         if self._repeats:
             return True
         if self._by_row:
-            return self._window(size, self.outer, self.outer_stride, self.inner)[0] >= 0
+            return self._window(size, self.outer, self.outer_stride, self._width) >= 0
         if self._by_column:
-            return self._window(size, self.inner, self.inner_stride, self.outer)[0] >= 0
+            return self._window(size, self.inner, self.inner_stride, self._height) >= 0
         return False
 
     @property
@@ -46,18 +46,28 @@ class Grid:
         return self.inner == 1 and self.outer_stride == 0
 
     @property
+    def _width(self) -> int:
+        """How many columns next to each other a row is made of."""
+        return self.inner if self.inner_stride else 1
+
+    @property
+    def _height(self) -> int:
+        """The same of a column of the grid."""
+        return self.outer if self.outer_stride else 1
+
+    @property
     def _by_row(self) -> bool:
-        return self.outer_stride >= self.inner and self.inner_stride in (0, 1)
+        return self.outer_stride >= self._width and self.inner_stride in (0, 1)
 
     @property
     def _by_column(self) -> bool:
-        return self.inner_stride >= self.outer and self.outer_stride in (0, 1)
+        return self.inner_stride >= self._height and self.outer_stride in (0, 1)
 
-    def _window(self, size: int, count: int, stride: int, width: int):
-        """Where `count` rows of `stride` columns begin, and the grid within them."""
+    def _window(self, size: int, count: int, stride: int, width: int) -> int:
+        """Where `count` rows of `stride` columns begin that the grid is in; -1 if it
+        is in none."""
         first = min(self.start, size - count * stride)
-        offset = self.start - first
-        return (first if offset + width <= stride else -1), offset
+        return first if self.start - first + width <= stride else -1
 
     def of(self, values: tf.Tensor) -> tf.Tensor:
         """The columns of `values [B, k]`, as `[B, outer, inner]`."""
@@ -65,16 +75,23 @@ class Grid:
             one = values[:, self.start : self.start + 1, None]
             return tf.tile(one, [1, self.outer, 1])
         if self._by_row:
-            return self._rows(values, self.outer, self.outer_stride, self.inner)
-        rows = self._rows(values, self.inner, self.inner_stride, self.outer)
-        return tf.linalg.matrix_transpose(rows)
+            rows = self._rows(values, self.outer, self.outer_stride, self._width)
+            return _as_wide_as(self.inner, rows)
+        rows = self._rows(values, self.inner, self.inner_stride, self._height)
+        return tf.linalg.matrix_transpose(_as_wide_as(self.outer, rows))
 
     def _rows(self, values, count, stride, width):
-        first, offset = self._window(values.shape[1], count, stride, width)
+        first = self._window(values.shape[1], count, stride, width)
+        offset = self.start - first
         if count * stride != values.shape[1]:
             values = values[:, first : first + count * stride]
         rows = tf.reshape(values, [tf.shape(values)[0], count, stride])
         return rows if width == stride else rows[:, :, offset : offset + width]
+
+
+def _as_wide_as(width: int, rows: tf.Tensor) -> tf.Tensor:
+    """Rows `[B, count, width]`; where they are of one column, that column repeated."""
+    return rows if rows.shape[2] == width else tf.tile(rows, [1, 1, width])
 
 
 @dataclasses.dataclass(frozen=True)
