@@ -118,7 +118,7 @@ def measured(kind: str, size: int, engine: str) -> list[dict]:
     from tf_cvxlayers import CvxpyLayer
     from tf_cvxlayers.engines.compiled.profile import Profile
     from tf_cvxlayers.engines.selection import choose_engine
-    from tf_cvxlayers.optimality.matrices import dense_work
+    from tf_cvxlayers.optimality.forms import dense_work
 
     problem, parameters, variable, numbers = stated(kind, size)
     layer = CvxpyLayer(problem, parameters, variable, engine=engine, dtype="float64")

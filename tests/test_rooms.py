@@ -21,6 +21,9 @@ ORDER = """
 errors
 arguments
 
+runtime runtime.callback runtime.threads runtime.xla runtime.whole_functions
+runtime.graphs runtime.keras_internals runtime.memory
+
 linalg linalg.patterns linalg.filled linalg.refined_solution
 linalg.ordered_sums linalg.batch_axis linalg.strided_columns
 linalg.sparse linalg.singular_values linalg.eigenvalues linalg.symmetric
@@ -28,7 +31,10 @@ linalg.subspace linalg.extremes linalg.powers_of_two
 linalg.lazy_values linalg.vectors linalg.rows
 linalg.slices linalg.spread
 linalg.submatrices linalg.sparse_matrices linalg.dense_symmetric linalg.diagonal
-linalg.dense_rows linalg.diagonal_within
+linalg.dense_rows linalg.diagonal_within linalg.band linalg.cyclic_reduction
+linalg.entries
+linalg.banded_symmetric
+linalg.rows_in_band
 linalg.bounds
 linalg.rows_and_bounds
 
@@ -43,11 +49,11 @@ from_cvxpy.rewrites
 from_cvxpy.diagnosis
 from_cvxpy.canonicalize
 
-runtime runtime.callback runtime.threads runtime.xla runtime.differentiation
-runtime.keras_internals runtime.whole_functions
-runtime.chunks runtime.rarely runtime.memory
+runtime.differentiation
+runtime.chunks runtime.rarely
 
-optimality optimality.matrices
+optimality optimality.forms
+optimality.matrices
 optimality.residuals
 optimality.cones optimality.cones.protocol optimality.cones.triangles
 optimality.cones.linear optimality.cones.second_order optimality.cones.psd
@@ -68,6 +74,7 @@ engines.diffcp.element
 engines.diffcp.engine
 engines.diffcp
 engines.interior_point.cones engines.interior_point.cones.protocol
+engines.interior_point.cones.equalities
 engines.interior_point.cones.orthant engines.interior_point.cones.second_order
 engines.interior_point.cones.table
 engines.interior_point.cones.product

@@ -14,7 +14,7 @@ from libraries import protocol, statements
 from tf_cvxlayers import CvxpyLayer
 
 try:
-    from tf_cvxlayers.pipeline.graphs import FIRST_CALLS
+    from tf_cvxlayers.runtime.graphs import FIRST_CALLS
 except ImportError:  # a version before it had any
     FIRST_CALLS = 0
 

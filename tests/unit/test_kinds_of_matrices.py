@@ -13,6 +13,8 @@ import pytest
 import tensorflow as tf
 
 from tf_cvxlayers import linalg
+from tf_cvxlayers.linalg.band import Band
+from tf_cvxlayers.linalg.banded_symmetric import BandedSymmetric
 from tf_cvxlayers.linalg.bounds import Bounds, BoundsWithin, Columns
 from tf_cvxlayers.linalg.dense_rows import DenseRows
 from tf_cvxlayers.linalg.dense_symmetric import DenseSymmetric
@@ -21,6 +23,7 @@ from tf_cvxlayers.linalg.diagonal_within import DiagonalWithin, FactorWithin
 from tf_cvxlayers.linalg.patterns import Pattern
 from tf_cvxlayers.linalg.rows import Rows, RowsOperator
 from tf_cvxlayers.linalg.rows_and_bounds import Places, RowsAndBounds
+from tf_cvxlayers.linalg.rows_in_band import RowsInBand
 from tf_cvxlayers.linalg.sparse_matrices import SparseRows, SparseSymmetric
 from tf_cvxlayers.linalg.subspace import Subspace
 from tf_cvxlayers.linalg.symmetric import Factor, SymmetricMatrix, SymmetricOperator
@@ -28,6 +31,13 @@ from tf_cvxlayers.linalg.symmetric import Factor, SymmetricMatrix, SymmetricOper
 B, N, M, P = 3, 5, 7, 2
 PATTERN = Pattern(np.array([0, 2, 0, 1, 4]), np.array([0, 0, 3, 3, 4]), (N, N))
 WIDE = Pattern(np.array([0, 6, 0, 1, 4]), np.array([0, 0, 3, 3, 4]), (M, N))
+# A chain, in disorder, whose ends are held.
+CHAIN = Pattern(
+    np.array([0, 1, 0, 2, 4, 1, 3, 2, 5, 3]),
+    np.array([0, 0, 1, 1, 1, 2, 2, 3, 3, 4]),
+    (M, N),
+)
+BAND = Band.of(PATTERN, CHAIN)
 # Two bounds are on one variable, and one variable has none.
 COLUMNS = Columns(np.array([2, 0, 2, 4, 1, 0, 1]), N)
 
@@ -57,12 +67,20 @@ def _rows_and_bounds(rng, batch):
     return RowsAndBounds(DenseRows(general), Bounds(bounds, on), places)
 
 
+def _banded(rng, batch):
+    # Larger on the diagonal than beside it, by both triangles.
+    values = rng.uniform(-0.4, 0.4, size=(BAND.lower.size, batch))
+    values[BAND.diagonal] += 2.0
+    return BandedSymmetric(BAND, tf.constant(values))
+
+
 SYMMETRIC = {
     "diagonal": lambda rng, batch: Diagonal(_positive(rng, batch, N)),
     "dense": _definite,
     "within": lambda rng, batch: DiagonalWithin(
         Diagonal(_positive(rng, batch, N)), _subspace(rng)
     ),
+    "banded": _banded,
 }
 ROWS = {
     "dense": lambda rng, batch: DenseRows(_normal(rng, batch, M, N)),
@@ -70,6 +88,9 @@ ROWS = {
     "both": _rows_and_bounds,
     "within": lambda rng, batch: BoundsWithin(
         _normal(rng, batch, M), COLUMNS, _subspace(rng)
+    ),
+    "in band": lambda rng, batch: RowsInBand(
+        BAND, tf.constant(rng.normal(size=(BAND.A.size, batch)))
     ),
 }
 symmetric = pytest.mark.parametrize("name", SYMMETRIC)
@@ -165,8 +186,15 @@ def test_a_matrix_of_zeros_has_rank_zero():
     assert [matrix.most_rank().numpy().item() for matrix in zeros] == [0.0, 0.0]
 
 
-@pytest.mark.parametrize("first", ["diagonal", "dense"])
-@pytest.mark.parametrize("others", [(), ("diagonal",), ("dense", "diagonal", "dense")])
+@pytest.mark.parametrize(
+    ("first", "others"),
+    [
+        (first, others)
+        for first in ("diagonal", "dense")
+        for others in [(), ("diagonal",), ("dense", "diagonal", "dense")]
+    ]
+    + [("banded", ("diagonal", "banded")), ("diagonal", ("banded",))],
+)
 @batches
 def test_symmetric_sums(first, others, batch):
     rng = _rng(first, batch)

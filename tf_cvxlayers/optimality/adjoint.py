@@ -21,14 +21,18 @@ from tf_cvxlayers.linalg.batch_axis import summed_like
 from tf_cvxlayers.linalg.patterns import Pattern
 from tf_cvxlayers.linalg.sparse import take
 from tf_cvxlayers.optimality.cones.product import balance_of
+from tf_cvxlayers.optimality.forms import has_band
 from tf_cvxlayers.optimality.kkt import kkt_system
-from tf_cvxlayers.optimality.matrices import dense_matrices
+from tf_cvxlayers.optimality.matrices import matrices_of
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
 from tf_cvxlayers.runtime.chunks import in_chunks
 
 # More that is missed than this means that the system is singular.
 _ACCEPTED = 1e-11
 _REFINEMENTS = 6
+# With a band, where a system is too large for singular values refinement goes on: it
+# tends to the solution of least norm, in units of its own.
+_LARGEST, _MANY_REFINEMENTS = 600, 60
 # Below this density the entries of a matrix are computed one by one.
 _FULL = 0.1
 
@@ -39,7 +43,8 @@ def direct_adjoint(
     solution: ConeSolution,
     cotangent: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
 ) -> ConeData:
-    """The gradient with respect to the data, by dense factorization."""
+    """The gradient with respect to the data, by a factorization of what is not sparse
+    or has a band."""
     r = in_chunks(
         lambda *tensors: _adjoint_solution(
             structure, ConeData(*tensors[:4]), tensors[4:6], tensors[6:]
@@ -60,7 +65,7 @@ def _adjoint_solution(
     """`r`, at the point with these `y` and `s`."""
     y, s = pair
     gx, gy, gs = cotangent
-    matrices = dense_matrices(structure, data)
+    matrices = matrices_of(structure, data)
     balance = balance_of(structure.cones, y, s)
     if balance is not None:
         matrices = matrices._replace(A=matrices.A.scaled(balance))
@@ -71,7 +76,9 @@ def _adjoint_solution(
         gx - system.A.transposed(gs),
         cone.values * cone.into(gy),
     )
-    (r1, e), kept = system.factored().solve_until(right, _ACCEPTED, _REFINEMENTS)
+    large = has_band(structure) and structure.n + structure.m > _LARGEST
+    refinements = _MANY_REFINEMENTS if large else _REFINEMENTS
+    (r1, e), kept = system.factored().solve_until(right, _ACCEPTED, refinements)
     kept = tf.expand_dims(kept | ~_is_nonzero(cotangent)[:, 0], 1)
 
     def repaired():
@@ -81,7 +88,8 @@ def _adjoint_solution(
             tf.where(kept, part, new) for part, new in zip((r1, e), best, strict=True)
         )
 
-    r1, e = tf.cond(tf.reduce_all(kept), lambda: (r1, e), repaired)
+    if not large:
+        r1, e = tf.cond(tf.reduce_all(kept), lambda: (r1, e), repaired)
     r2 = cone.out_of(e) - gs
     return r1, r2 if balance is None else r2 * balance
 

@@ -25,11 +25,11 @@ from tf_cvxlayers.optimality.cones.product import (
     complementary_pair,
     largest_in_each,
 )
+from tf_cvxlayers.optimality.forms import can_be_factored
 from tf_cvxlayers.optimality.matrices import (
     Matrices,
     SparseMatrices,
-    dense_matrices,
-    fits_dense,
+    matrices_of,
     sparse_matrices,
 )
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
@@ -80,14 +80,14 @@ def proven_status(
     def verified():
         dims, exact = structure.cones, _LARGE_AND_SPARSE
         x, y = found.x, found.y
-        if fits_dense(structure):
-            dense, exact = dense_matrices(structure, data), _EXACT
-            y = _nearer_separation(dims, dense, y)
-            x = _nearer_recession(dims, dense, x)
+        if can_be_factored(structure):
+            matrices, exact = matrices_of(structure, data), _EXACT
+            y = _nearer_separation(dims, matrices, y)
+            x = _nearer_recession(dims, matrices, x)
         sizes = data._replace(P=tf.abs(data.P), A=tf.abs(data.A))
-        matrices, terms = (sparse_matrices(structure, part) for part in (data, sizes))
-        separates = _separation(dims, matrices, terms, rounding.b, y).holds(exact)
-        recedes = _recession(dims, matrices, terms, rounding.q, x).holds(exact)
+        sparse, terms = (sparse_matrices(structure, part) for part in (data, sizes))
+        separates = _separation(dims, sparse, terms, rounding.b, y).holds(exact)
+        recedes = _recession(dims, sparse, terms, rounding.q, x).holds(exact)
         other = tf.where(is_infeasible(status), Status.NUMERICAL_ERROR, status)
         other = tf.where(recedes, Status.DUAL_INFEASIBLE, other)
         other = tf.where(separates, Status.PRIMAL_INFEASIBLE, other)
@@ -212,7 +212,7 @@ def least_squares_point(
     """A point from which the numbers of a program are not large, `[B, n]`: the least of
     the objective, as far as it is curved, and of the squares of `b - A x`, times
     weights `[B, m]`; not far from the origin for the sake of little."""
-    matrices = dense_matrices(structure, data)
+    matrices = matrices_of(structure, data)
     P, A = matrices.P, matrices.A.scaled(weight)
     bent = tf.where(P.diagonal_part() > 0, data.q, tf.zeros_like(data.q))
     return _solved(P.plus(A.gram(A)), A.transposed(weight * data.b) - bent, _LITTLE)

@@ -19,12 +19,12 @@ from tf_cvxlayers.engines.catalogue import ENGINES
 from tf_cvxlayers.errors import Status
 from tf_cvxlayers.linalg.batch_axis import batch_size
 from tf_cvxlayers.optimality.residuals import Residuals
-from tf_cvxlayers.pipeline.graphs import Graphs, Shape
 from tf_cvxlayers.pipeline.units import units_of
 from tf_cvxlayers.pipeline.verified import adjoint_in_units, solved_and_verified
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
 from tf_cvxlayers.program.serialization import payload_of, structure_from
 from tf_cvxlayers.runtime import callback
+from tf_cvxlayers.runtime.graphs import Graphs, Shape
 
 # How often what is left is solved by ops one by one, before a function is traced for
 # it: they take as long as some fifty calls of that.

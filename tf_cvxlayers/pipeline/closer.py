@@ -23,7 +23,7 @@ from tf_cvxlayers.linalg.sparse import take, to_dense
 from tf_cvxlayers.linalg.vectors import largest
 from tf_cvxlayers.optimality.certificates import least_squares_point
 from tf_cvxlayers.optimality.cones.table import geometry_of
-from tf_cvxlayers.optimality.matrices import fits_dense
+from tf_cvxlayers.optimality.forms import can_be_factored
 from tf_cvxlayers.pipeline.equilibration import as_they_are, by_means
 from tf_cvxlayers.pipeline.hyperbolic import Rotation, rotation
 from tf_cvxlayers.pipeline.units import Units, units_of
@@ -103,7 +103,7 @@ def seen_closer(
     """
     slack = tf.where(tf.expand_dims(usable, 1), before.s, data.b)
     other = tf.zeros_like(before.x)
-    if fits_dense(structure):
+    if can_be_factored(structure):
         other = least_squares_point(structure, data, 1.0 / (1.0 + tf.abs(data.b)))
     x = tf.where(tf.expand_dims(usable, 1), before.x, other)
     x0 = viewpoints_near(x)

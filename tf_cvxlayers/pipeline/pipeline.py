@@ -17,7 +17,7 @@ from tf_cvxlayers.optimality.margin import distances, margin
 from tf_cvxlayers.optimality.matrices import sparse_matrices
 from tf_cvxlayers.optimality.residuals import Residuals
 from tf_cvxlayers.pipeline.batching import Batch, common_batch_shape, flattened
-from tf_cvxlayers.pipeline.graphs import Graphs, Shape, graphs_of
+from tf_cvxlayers.pipeline.graphs import graphs_of
 from tf_cvxlayers.pipeline.problem_data import computed, problem_data
 from tf_cvxlayers.pipeline.recovery import recover, sizes
 from tf_cvxlayers.pipeline.reduction.plan import Reduction
@@ -40,6 +40,7 @@ from tf_cvxlayers.runtime.differentiation import (
     refuse_forward_mode,
     without_gradient,
 )
+from tf_cvxlayers.runtime.graphs import Graphs, Shape
 
 
 class Solved(NamedTuple):

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tf_cvxlayers.linalg.band import Band
 from tf_cvxlayers.linalg.patterns import LinearMap, Pattern
 from tf_cvxlayers.program.cones import ConeDims
 
@@ -93,6 +94,12 @@ class ConeStructure:
         inequalities on one variable each."""
         counts = np.bincount(self.A.rows, minlength=self.m)
         return np.flatnonzero(counts[: self.cones.zero + self.cones.nonnegative] == 1)
+
+    @functools.cached_property
+    def band(self) -> Band | None:
+        """The band of `P + A'W A`, where equalities and inequalities are all there is
+        and it has one."""
+        return Band.of(self.P, self.A) if self.cones.is_polyhedral else None
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

@@ -23,10 +23,9 @@ from tf_cvxlayers.linalg.batch_axis import batch_size
 from tf_cvxlayers.optimality.adjoint import data_gradient, direct_adjoint
 from tf_cvxlayers.optimality.certificates import is_infeasible
 from tf_cvxlayers.optimality.cones.derivative import derivative_size
+from tf_cvxlayers.optimality.forms import dense_numbers, fits_dense
 from tf_cvxlayers.optimality.matrices import (
     dense_matrices,
-    dense_numbers,
-    fits_dense,
     sparse_matrices,
 )
 from tf_cvxlayers.optimality.refinement import Newton, refined, refined_densely

@@ -11,19 +11,14 @@ from tf_cvxlayers.engines.interior_point.cones.table import SYMMETRIC_CONES
 from tf_cvxlayers.engines.interior_point.null_space import solve_in_null_space
 from tf_cvxlayers.engines.interior_point.phases import solved_in_phases
 from tf_cvxlayers.linalg.dense_rows import DenseRows
+from tf_cvxlayers.optimality import forms
 from tf_cvxlayers.optimality.adjoint import direct_adjoint
 from tf_cvxlayers.optimality.matrices import (
     Matrices,
-    dense_matrices,
-    dense_numbers,
-    dense_work,
+    matrices_of,
 )
-from tf_cvxlayers.program import cones
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
 from tf_cvxlayers.runtime.chunks import in_chunks
-
-# The numbers of an element that stay near a processor, in operations on a batch.
-_NEAR = 200_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,16 +63,13 @@ class InteriorPoint(Engine):
 
     @property
     def cones(self) -> frozenset[str]:
-        return frozenset({cones.ZERO, *SYMMETRIC_CONES})
+        return frozenset(SYMMETRIC_CONES)
 
     def milliseconds(self, structure: ConeStructure, batch: int) -> float:
-        order, work = dense_work(structure)
-        # Numbers that do not stay near a processor take time too.
-        far = max(dense_numbers(structure) - _NEAR, 0)
-        return 3.3 + batch * (1.8e-3 * order + 8.9e-7 * work + 1e-5 * far)
+        return forms.milliseconds(structure, batch)
 
     def bytes_needed(self, structure: ConeStructure) -> int:
-        return 8 * dense_numbers(structure)
+        return 8 * forms.numbers(structure)
 
     def solve(
         self,
@@ -100,19 +92,20 @@ class InteriorPoint(Engine):
         self, structure: ConeStructure, data: ConeData, thoroughly: tf.Tensor | bool
     ) -> ConeSolution:
         # A diagonal objective may stay the diagonal that it is.
-        matrices = dense_matrices(structure, data, structure.P.is_diagonal)
+        matrices = matrices_of(structure, data, structure.P.is_diagonal)
         dims, order = structure.cones.with_equal_cones_together()
         in_order = np.array_equal(order, np.arange(order.size))
         if not in_order:
             matrices = _reordered(matrices, order)
-        rest = dataclasses.replace(dims, zero=0)
+        eliminated = dims.zero if not forms.has_band(structure) else 0
+        rest = dataclasses.replace(dims, zero=dims.zero - eliminated)
 
         def solver(matrices: Matrices) -> tuple[tf.Tensor, ...]:
             return solved_in_phases(
                 rest, matrices, thoroughly, self.tolerance, self.max_iterations
             )
 
-        if dims.zero:
+        if eliminated:
             x, y, s, *verdict = solve_in_null_space(matrices, dims, solver)
         else:
             x, y, s, *verdict = solver(matrices)

@@ -35,6 +35,8 @@ def started(embedding: Embedding, cone: EmbeddingCone) -> State:
     one = embedding.zero + 1.0
     s, z = tf.concat([one, -z], axis=2), tf.concat([one, z], axis=2)
     s, z = (_moved_inside(cone, part)[:, :, 1:] for part in (s, z))
+    if cone.exact is not None:
+        s = s * (1.0 - cone.exact)
     mu = tf.reduce_sum(s * z, axis=2, keepdims=True) / max(cone.degree - 1, 1)
     kappa = tf.maximum(mu, 1.0)
     point = Iterate(x, tf.concat([one, z], axis=2), tf.concat([kappa, s], axis=2))

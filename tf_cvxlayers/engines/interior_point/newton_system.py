@@ -7,6 +7,7 @@ In scaled coordinates `z~ = W dz`, with `F = W^-1 A`, it is
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.linalg.diagonal import Diagonal
@@ -47,6 +48,7 @@ class NewtonSystem(NamedTuple):
         added: `[B, 1, n]`.
         refine: bool tensor, whether it is solved with a step of refinement, to more
             than half of the digits where it is badly conditioned.
+        exact: which rows are to hold without `z~`, one or zero `[m]`; None for none.
     """
 
     P: SymmetricMatrix
@@ -54,14 +56,22 @@ class NewtonSystem(NamedTuple):
     factor: Factor
     added: tf.Tensor
     refine: tf.Tensor
+    exact: np.ndarray | None = None
 
     @classmethod
-    def of(cls, P: SymmetricMatrix, F: Rows, refinement: Refinement) -> "NewtonSystem":
+    def of(
+        cls,
+        P: SymmetricMatrix,
+        F: Rows,
+        refinement: Refinement,
+        exact: np.ndarray | None = None,
+    ) -> "NewtonSystem":
         """The system of a program, given `F = W^-1 A`."""
         H = P.plus(F.gram(F))
         added = tf.maximum(refinement.proximal * H.diagonal_part(), _LEAST)
         factor = H.plus(Diagonal(added)).factored()
-        return cls(P, F, factor, tf.expand_dims(added, 1), refinement.is_made)
+        added = tf.expand_dims(added, 1)
+        return cls(P, F, factor, added, refinement.is_made, exact)
 
     def solve(self, a: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """`(dx, z~)` for `(a, c)`, `[B, k, n]` and `[B, k, m]`."""
@@ -73,4 +83,9 @@ class NewtonSystem(NamedTuple):
             more = self.factor.solve(more)
             return dx + more, z + self.F.times(more)
 
-        return tf.cond(self.refine, refined, lambda: (dx, z))
+        if self.exact is None:
+            return tf.cond(self.refine, refined, lambda: (dx, z))
+        missed = -self.exact * z
+        more = a - self.P.times(dx) - self.F.transposed(z - missed)
+        more = self.factor.solve(more)
+        return dx + more, z + (self.F.times(more) - missed)

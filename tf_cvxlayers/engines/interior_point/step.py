@@ -50,7 +50,7 @@ def step(
     """
     scaling = cone.scaling(point.s, point.z)
     rows = scaling.inverse_rows(embedding.A)
-    system = NewtonSystem.of(embedding.P, rows, refinement)
+    system = NewtonSystem.of(embedding.P, rows, refinement, cone.exact)
     equations = _Linearized.at(embedding, point, residual, scaling, system)
 
     d = scaling.point

@@ -1,7 +1,7 @@
 """The nonnegative orthant: `u o v` is the product entry by entry, `W` is diagonal."""
 
 import dataclasses
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -44,6 +44,9 @@ class OrthantScaling(NamedTuple):
 @dataclasses.dataclass(frozen=True)
 class Orthant:
     """The nonnegative orthant of so many rows."""
+
+    is_diagonal: ClassVar[bool] = True
+    has_slack: ClassVar[bool] = True
 
     rows: int
 

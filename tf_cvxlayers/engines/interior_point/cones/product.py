@@ -19,10 +19,12 @@ from tf_cvxlayers.program.cones import ConeDims
 
 
 class ProductScaling(NamedTuple):
-    """The scalings of the cones of a product, with the rows of each."""
+    """The scalings of the cones of a product, with the rows of each; and whether `W` is
+    diagonal."""
 
     factors: tuple[ScalingPoint, ...]
     rows: tuple[int, ...]
+    is_diagonal: bool
 
     @property
     def point(self) -> tf.Tensor:
@@ -54,6 +56,10 @@ class ProductScaling(NamedTuple):
 
     def inverse_rows(self, A: Rows) -> Rows:
         """`W^-1 A`, for a matrix without the first row."""
+        if self.is_diagonal:
+            ones = tf.ones_like(self.factors[0].point[:, :, :1])
+            ones = tf.tile(ones, [1, 1, sum(self.rows)])
+            return A.scaled(self.inverse(ones)[:, 0, 1:])
         columns = tf.linalg.matrix_transpose(A.dense())
         columns = self.inverse(tf.pad(columns, [[0, 0], [0, 0], [1, 0]]))[:, :, 1:]
         return DenseRows(tf.linalg.matrix_transpose(columns))
@@ -77,7 +83,8 @@ class EmbeddingCone:
     """The cone of the homogeneous embedding of a program without equalities.
 
     Its first row is for `(tau, kappa)`; then come the rows of the program, equal cones
-    next to each other. That row and the inequalities are one orthant.
+    next to each other. Without equalities, that row and the inequalities are one
+    orthant.
     """
 
     orthant: Orthant
@@ -86,9 +93,11 @@ class EmbeddingCone:
     @classmethod
     def of(cls, dims: ConeDims) -> "EmbeddingCone":
         """The cone for a program with these cones."""
-        rest = dataclasses.replace(dims, zero=0, nonnegative=0)
+        first, rest = 1, dims
+        if not dims.zero:
+            first, rest = 1 + dims.nonnegative, dataclasses.replace(dims, nonnegative=0)
         others = tuple(SYMMETRIC_CONES[run.kind](run) for run in rest.runs)
-        return cls(Orthant(1 + dims.nonnegative), others)
+        return cls(Orthant(first), others)
 
     @property
     def cones(self) -> tuple[SymmetricCone, ...]:
@@ -110,6 +119,15 @@ class EmbeddingCone:
         """The identity `e` of the algebra, `[rows]`."""
         return np.concatenate([cone.identity for cone in self.cones])
 
+    @functools.cached_property
+    def exact(self) -> np.ndarray | None:
+        """Ones for the rows of the program that have no slack, zeros for the others;
+        None where all have one."""
+        if all(cone.has_slack for cone in self.cones):
+            return None
+        rows = [np.full(cone.rows, 1.0 - cone.has_slack) for cone in self.cones]
+        return np.concatenate(rows)[1:]
+
     def distance(self, v: tf.Tensor) -> tf.Tensor:
         """How far outside it is: the least `t` with `v + t e` inside, `[B, 1, 1]`."""
         own = zip(self.cones, tf.split(v, self.rows, axis=-1), strict=True)
@@ -127,4 +145,5 @@ class EmbeddingCone:
             strict=True,
         )
         factors = tuple(cone.scaling(*parts) for cone, *parts in own)
-        return ProductScaling(factors, self.rows)
+        is_diagonal = all(cone.is_diagonal for cone in self.cones)
+        return ProductScaling(factors, self.rows, is_diagonal)

@@ -12,7 +12,7 @@ rows are those of all equal cones together. No operation may let one element see
 one, not in the last bit.
 """
 
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -43,7 +43,15 @@ class ScalingPoint(Protocol):
 
 
 class SymmetricCone(Protocol):
-    """Equal symmetric cones."""
+    """Equal symmetric cones.
+
+    Attributes:
+        is_diagonal: whether `W` is.
+        has_slack: whether `s` may be anything but zero.
+    """
+
+    is_diagonal: ClassVar[bool]
+    has_slack: ClassVar[bool]
 
     @property
     def rows(self) -> int:

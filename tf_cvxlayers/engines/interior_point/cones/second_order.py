@@ -6,7 +6,7 @@
 """
 
 import dataclasses
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -69,6 +69,9 @@ class SecondOrderScaling(NamedTuple):
 @dataclasses.dataclass(frozen=True)
 class SecondOrder:
     """So many second-order cones of one size."""
+
+    is_diagonal: ClassVar[bool] = False
+    has_slack: ClassVar[bool] = True
 
     number: int
     size: int
