@@ -162,7 +162,13 @@ ALLOWED: dict[str, tuple[str, ...] | None] = {
     "tf_cvxlayers": None,
 }
 # Rooms, and modules, that do without TensorFlow.
-WITHOUT_TENSORFLOW = ("program", "from_cvxpy", "errors", "linalg.patterns")
+WITHOUT_TENSORFLOW = (
+    "program",
+    "from_cvxpy",
+    "errors",
+    "linalg.patterns",
+    "linalg.band",
+)
 # Attributes of TensorFlow's and Keras' objects that are not public.
 PRIVATE = re.compile(r"_py_funcs|_funcs|_flatten_layers|_keras_call_info_injected")
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorflow.python.framework.func_graph import FuncGraph
 
 from tf_cvxlayers import CvxpyLayer
-from tf_cvxlayers.pipeline import graphs
+from tf_cvxlayers.runtime import graphs
 
 _N = 4
 

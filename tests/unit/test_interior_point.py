@@ -154,6 +154,28 @@ def test_a_step_makes_all_linear_residuals_smaller_by_one_factor(dims, refine):
         assert cone.distance(part).numpy().max() < 0
 
 
+@pytest.mark.parametrize("refine", [False, True])
+def test_equalities_have_no_slack_in_a_step_nor_a_boundary(refine):
+    rng, n = np.random.default_rng(0), 6
+    dims = ConeDims(zero=3, nonnegative=5)
+    embedding, cone, point = _embedding(rng, dims, n)
+    s = point.s * np.concatenate([[1.0], 1.0 - cone.exact])
+    z = point.z.numpy()
+    z[:, :, 1:4] = rng.normal(size=(BATCH, 1, 3))
+    point = point._replace(s=s, z=tf.constant(z))
+    np.testing.assert_array_equal(cone.exact, [1, 1, 1, 0, 0, 0, 0, 0])
+    before = Terms.at(embedding, point).residual(embedding, point)
+    refinement = Refinement.of(tf.constant(refine))
+    direction, length = step(embedding, cone, point, before, refinement)
+    assert not direction.s[:, :, 1:4].numpy().any()
+    moved = Iterate(*(p + length * d for p, d in zip(point, direction, strict=True)))
+    after = Terms.at(embedding, moved).residual(embedding, moved)
+    factor = (after.dual / before.dual)[:, :, :1]
+    np.testing.assert_allclose(after.dual, before.dual * factor, rtol=1e-6, atol=1e-7)
+    expected = before.primal * factor
+    np.testing.assert_allclose(after.primal, expected, rtol=1e-6, atol=1e-7)
+
+
 def _solved_by_least_norm(problem):
     """The unconstrained minimum, as a solver of programs without equalities."""
     w = -tf.linalg.solve(problem.P.dense(), problem.q[:, :, None])[:, :, 0]

@@ -1,6 +1,7 @@
 """A program whose matrices do not fit in memory is refused before they are made."""
 
 import cvxpy as cp
+import numpy as np
 import pytest
 
 from tf_cvxlayers import CvxpyLayer
@@ -9,18 +10,19 @@ from tf_cvxlayers.errors import ProblemError
 from tf_cvxlayers.runtime import memory
 
 
-def _chain(n, engine):
+def _tangle(n, engine):
+    """Sparse, and with a band in no order: who is near whom is drawn by lot."""
     x, y = cp.Parameter(n, name="x"), cp.Variable(n)
-    problem = cp.Problem(
-        cp.Minimize(cp.sum_squares(y - x)), [cp.norm_inf(cp.diff(y)) <= 1]
-    )
+    one, other = (np.random.default_rng(k).permutation(n) for k in range(2))
+    rows = [y - y[one] <= 1, y - y[other] <= 1]
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(y - x)), rows)
     return CvxpyLayer(problem, [x], y, engine=engine)
 
 
 def test_dense_matrices_of_a_large_program():
     with pytest.raises(ProblemError, match=r"5000.* variables.*interior_point needs"):
-        _chain(50_000, "interior_point")
-    assert _chain(50_000, "auto").engine.name == "diffcp"
+        _tangle(50_000, "interior_point")
+    assert _tangle(50_000, "auto").engine.name == "diffcp"
 
 
 def test_what_cvxpy_cannot_allocate(monkeypatch):
@@ -29,7 +31,7 @@ def test_what_cvxpy_cannot_allocate(monkeypatch):
 
     monkeypatch.setattr(cp.Problem, "get_problem_data", refused)
     with pytest.raises(ProblemError, match=r"CVXPY says: Unable to allocate 74\.5 GiB"):
-        _chain(10, "auto")
+        _tangle(10, "auto")
 
 
 def test_the_derivative_of_a_large_matrix_cone():
@@ -50,20 +52,20 @@ def test_a_small_container_is_heeded(monkeypatch, tmp_path):
             assert memory.memory_size() > 2**27
     monkeypatch.setattr(selection, "memory_size", lambda: 2**20)
     with pytest.raises(ProblemError, match=r"0\.00098 GiB"):
-        _chain(400, "interior_point")
+        _tangle(400, "interior_point")
     monkeypatch.setattr(selection, "memory_size", lambda: None)
-    assert _chain(400, "interior_point").engine.name == "interior_point"
+    assert _tangle(400, "interior_point").engine.name == "interior_point"
 
 
 def test_nor_does_a_file_get_them():
-    structure = _chain(50_000, "auto").pipeline.reduction.structure
+    structure = _tangle(50_000, "auto").pipeline.reduction.structure
     engine, objection = selection.portable_engine(structure)
     assert engine is None
     assert "interior_point needs" in objection
     # Where they fit, but take long, that is said.
-    structure = _chain(3000, "auto").pipeline.reduction.structure
+    structure = _tangle(3000, "auto").pipeline.reduction.structure
     engine, objection = selection.portable_engine(structure)
     assert engine.name == "interior_point"
     assert " s for a batch of 32, where another takes" in objection
-    structure = _chain(200, "auto").pipeline.reduction.structure
+    structure = _tangle(200, "auto").pipeline.reduction.structure
     assert selection.portable_engine(structure)[1] is None

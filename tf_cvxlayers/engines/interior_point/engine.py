@@ -17,6 +17,7 @@ from tf_cvxlayers.optimality.matrices import (
     Matrices,
     matrices_of,
 )
+from tf_cvxlayers.program import cones
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
 from tf_cvxlayers.runtime.chunks import in_chunks
 
@@ -63,7 +64,7 @@ class InteriorPoint(Engine):
 
     @property
     def cones(self) -> frozenset[str]:
-        return frozenset(SYMMETRIC_CONES)
+        return frozenset({cones.ZERO, *SYMMETRIC_CONES})
 
     def milliseconds(self, structure: ConeStructure, batch: int) -> float:
         return forms.milliseconds(structure, batch)

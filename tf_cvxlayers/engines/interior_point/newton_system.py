@@ -68,7 +68,8 @@ class NewtonSystem(NamedTuple):
     ) -> "NewtonSystem":
         """The system of a program, given `F = W^-1 A`."""
         H = P.plus(F.gram(F))
-        added = tf.maximum(refinement.proximal * H.diagonal_part(), _LEAST)
+        proximal = refinement.proximal if exact is None else _PROXIMAL[0]
+        added = tf.maximum(proximal * H.diagonal_part(), _LEAST)
         factor = H.plus(Diagonal(added)).factored()
         added = tf.expand_dims(added, 1)
         return cls(P, F, factor, added, refinement.is_made, exact)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tf_cvxlayers.engines.interior_point.cones.equalities import Equalities
 from tf_cvxlayers.engines.interior_point.cones.orthant import Orthant, OrthantScaling
 from tf_cvxlayers.engines.interior_point.cones.protocol import (
     ScalingPoint,
@@ -93,11 +94,13 @@ class EmbeddingCone:
     @classmethod
     def of(cls, dims: ConeDims) -> "EmbeddingCone":
         """The cone for a program with these cones."""
-        first, rest = 1, dims
-        if not dims.zero:
-            first, rest = 1 + dims.nonnegative, dataclasses.replace(dims, nonnegative=0)
+        first, rest = Orthant(1), dataclasses.replace(dims, zero=0)
+        equalities = (Equalities(dims.zero),) if dims.zero else ()
+        if not equalities:
+            first = Orthant(1 + dims.nonnegative)
+            rest = dataclasses.replace(rest, nonnegative=0)
         others = tuple(SYMMETRIC_CONES[run.kind](run) for run in rest.runs)
-        return cls(Orthant(first), others)
+        return cls(first, (*equalities, *others))
 
     @property
     def cones(self) -> tuple[SymmetricCone, ...]:
