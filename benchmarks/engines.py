@@ -26,11 +26,11 @@ BATCHES = (1, 16, 128)
 ENGINES = ("compiled", "interior_point", "diffcp")
 SIZES = {
     "simplex": (5, 20, 50, 100, 200, 400),
-    "chain": (20, 50, 100, 200),
-    "variation": (20, 50, 100),
+    "chain": (20, 50, 100, 200, 1000),
+    "variation": (20, 50, 100, 400),
     "dense": (5, 20, 50, 100, 200),
-    "battery": (12, 24, 96),
-    "control": (5, 10, 20),
+    "battery": (12, 24, 96, 672),
+    "control": (5, 10, 20, 50),
     "portfolio": (50, 100, 200),
     "transport": (5, 10, 16),
     "ball": (5, 20, 60, 120),
@@ -118,7 +118,7 @@ def measured(kind: str, size: int, engine: str) -> list[dict]:
     from tf_cvxlayers import CvxpyLayer
     from tf_cvxlayers.engines.compiled.profile import Profile
     from tf_cvxlayers.engines.selection import choose_engine
-    from tf_cvxlayers.optimality.forms import dense_work
+    from tf_cvxlayers.optimality.forms import dense_work, has_band
 
     problem, parameters, variable, numbers = stated(kind, size)
     layer = CvxpyLayer(problem, parameters, variable, engine=engine, dtype="float64")
@@ -141,6 +141,7 @@ def measured(kind: str, size: int, engine: str) -> list[dict]:
             step(*values)
             times.append(time.perf_counter() - begin)
         order, work = dense_work(structure)
+        band = structure.band if has_band(structure) else None
         entries = structure.A.size + structure.P.size + structure.n + structure.m
         rows.append(
             {
@@ -155,6 +156,8 @@ def measured(kind: str, size: int, engine: str) -> list[dict]:
                 "numbers": structure.n + structure.m,
                 "entries": entries,
                 "work": work,
+                "form": "band" if band else "dense",
+                "blocks": band.blocks * band.block**3 if band else 0,
                 "factor": Profile.of(structure).work,
             }
         )
@@ -167,12 +170,17 @@ def fitted(rows: list[dict]) -> list[str]:
     from scipy.optimize import nnls
 
     lines = []
-    for engine, names in (
-        ("compiled", ("numbers", "factor")),
-        ("interior_point", ("order", "work")),
-        ("diffcp", ("entries",)),
+    for engine, form, names in (
+        ("compiled", "", ("numbers", "factor")),
+        ("interior_point", "dense", ("order", "work")),
+        ("interior_point", "band", ("numbers", "blocks")),
+        ("diffcp", "", ("entries",)),
     ):
-        own = [row for row in rows if row["engine"] == engine]
+        own = [
+            row for row in rows if row["engine"] == engine and form in ("", row["form"])
+        ]
+        if not own:
+            continue
         each = [
             np.array([1.0, row["batch"], *(row["batch"] * row[name] for name in names)])
             / row["ms"]
@@ -183,7 +191,7 @@ def fitted(rows: list[dict]) -> list[str]:
         terms += [
             f"{value:.2g} {name}" for value, name in zip(found[2:], names, strict=True)
         ]
-        lines.append(f"* {engine}: " + " + ".join(terms) + ") ms")
+        lines.append(f"* {engine} {form}: " + " + ".join(terms) + ") ms")
     return lines
 
 

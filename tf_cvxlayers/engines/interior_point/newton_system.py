@@ -3,6 +3,11 @@
 In scaled coordinates `z~ = W dz`, with `F = W^-1 A`, it is
 
     (P + F'F) dx = a + F'c,      z~ = F dx - c.
+
+Of rows without a slack `F dx = c` is asked for. They are solved as others are, with a
+large `W^-1`, and refined: a step of the method of multipliers (Boyd, Parikh, Chu,
+Peleato, Eckstein, "Distributed optimization and statistical learning via the
+alternating direction method of multipliers", 2011, section 2.3).
 """
 
 from typing import NamedTuple
@@ -79,14 +84,14 @@ class NewtonSystem(NamedTuple):
         dx = self.factor.solve(a + self.F.transposed(c))
         z = self.F.times(dx) - c
 
+        # What an exact row misses is its own `z~`, which the step of refinement adds.
+        best = z if self.exact is None else (1.0 + self.exact) * z
+
         def refined():
-            more = a - self.P.times(dx) - self.F.transposed(z)
+            more = a - self.P.times(dx) - self.F.transposed(best)
             more = self.factor.solve(more)
-            return dx + more, z + self.F.times(more)
+            return dx + more, best + self.F.times(more)
 
         if self.exact is None:
             return tf.cond(self.refine, refined, lambda: (dx, z))
-        missed = -self.exact * z
-        more = a - self.P.times(dx) - self.F.transposed(z - missed)
-        more = self.factor.solve(more)
-        return dx + more, z + (self.F.times(more) - missed)
+        return refined()
