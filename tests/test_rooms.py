@@ -168,6 +168,7 @@ WITHOUT_TENSORFLOW = (
     "errors",
     "linalg.patterns",
     "linalg.band",
+    "runtime.memory",
 )
 # Attributes of TensorFlow's and Keras' objects that are not public.
 PRIVATE = re.compile(r"_py_funcs|_funcs|_flatten_layers|_keras_call_info_injected")

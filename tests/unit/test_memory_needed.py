@@ -4,7 +4,7 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from tf_cvxlayers import CvxpyLayer
+from tf_cvxlayers import CvxpyLayer, layers
 from tf_cvxlayers.engines import selection
 from tf_cvxlayers.errors import ProblemError
 from tf_cvxlayers.runtime import memory
@@ -69,3 +69,13 @@ def test_nor_does_a_file_get_them():
     assert " s for a batch of 32, where another takes" in objection
     structure = _tangle(200, "auto").pipeline.reduction.structure
     assert selection.portable_engine(structure)[1] is None
+
+
+@pytest.mark.parametrize("size", [10**9, 10**12])
+def test_a_size_that_no_memory_holds(size):
+    x, y = cp.Parameter(size, name="x"), cp.Variable(size)
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(y - x)), [y >= 0])
+    with pytest.raises(ProblemError, match=rf"Received: .*{3 * size:,} numbers"):
+        CvxpyLayer(problem, x, y)
+    with pytest.raises(ProblemError, match=r"fits in .* GiB of memory"):
+        layers.Sparsemax().build((None, size))

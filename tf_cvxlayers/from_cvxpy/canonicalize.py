@@ -29,6 +29,7 @@ from tf_cvxlayers.program.cone_program import (
     ParameterSpec,
 )
 from tf_cvxlayers.program.cones import ConeDims
+from tf_cvxlayers.runtime.memory import memory_size
 
 
 class _ConeForm(SCS):
@@ -42,6 +43,10 @@ class _ConeForm(SCS):
 
 # A function within `perspective` is compiled by itself, for a solver of this name.
 SOLVER_MAP_CONIC.setdefault(_ConeForm().name(), _ConeForm())
+
+
+# What a cone program takes at least for each number of the problem, in bytes.
+_EACH = 500
 
 
 def canonicalize(
@@ -61,8 +66,9 @@ def canonicalize(
 
     Raises:
         ProblemError: the problem is not convex, not DPP, has integer or complex
-            variables, or a variable is not its own.
+            variables, or a variable is not its own; or it does not fit in memory.
     """
+    _require_room(problem)
     problem = with_squares(problem)
     check_problem(problem, gp)
     try:
@@ -97,6 +103,27 @@ def canonicalize(
             variable_spec(variable, problem, chain, inverse, stuffed, m, gp)
             for variable in variables
         ),
+    )
+
+
+def _require_room(problem: cp.Problem) -> None:
+    """Raise for a problem that is larger than the memory, before it is filled."""
+    leaves = *problem.variables(), *problem.parameters()
+    # Of sparse ones and diagonals CVXPY takes the entries alone.
+    whole = [
+        leaf
+        for leaf in leaves
+        if not (leaf.attributes["diag"] or leaf.attributes["sparsity"])
+    ]
+    count = sum(part.size for part in (*whole, *problem.constraints))
+    there = memory_size()
+    if there is None or count * _EACH <= there:
+        return
+    raise ProblemError(
+        f"Expected a problem whose cone program fits in {there / 2**30:.2g} GiB of "
+        f"memory. Received: variables, parameters and constraints of {count:,} numbers "
+        f"together, which take at least {count * _EACH / 2**30:.2g} GiB. Try a smaller "
+        "problem, or several."
     )
 
 

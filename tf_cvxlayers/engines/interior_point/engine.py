@@ -27,9 +27,11 @@ class InteriorPoint(Engine):
     """Solves the whole batch at once by an interior-point method in TensorFlow ops.
 
     Handles quadratic and linear objectives with equalities, inequalities and
-    second-order cones, of a size at which dense matrices are the right ones (up to a
-    few hundred variables). No Python runs in it: a model that uses it is served by
-    anything that runs TensorFlow.
+    second-order cones: of up to a few hundred variables, for which dense matrices are
+    the right ones, and of thousands where equalities and inequalities tie variables to
+    near ones alone, as in chains, control, storage and total variation. Such matrices
+    have a band, and are factored by cyclic reduction. No Python runs in it: a model
+    that uses it is served by anything that runs TensorFlow.
 
     The homogeneous embedding (Goulart and Chen, "Clarabel", arXiv 2405.12762) is
     followed from a well-centred start by Mehrotra's predictor and corrector steps with
