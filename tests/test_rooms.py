@@ -102,6 +102,7 @@ pipeline pipeline.attributes pipeline.batching pipeline.problem_data
 pipeline.equilibration pipeline.validation pipeline.recovery
 pipeline.units
 pipeline.reduction pipeline.reduction.elimination pipeline.reduction.dropped_rows
+pipeline.reduction.chain
 pipeline.reduction.epigraphs
 pipeline.reduction.empty_rows pipeline.reduction.implied_rows
 pipeline.reduction.infinite_rows

@@ -44,6 +44,13 @@ class AffineValues(NamedTuple):
 Values: TypeAlias = tf.Tensor | AffineValues
 
 
+def zeros(size: int) -> AffineValues:
+    """So many zeros, which are known to be."""
+    none = np.zeros(0, np.int64)
+    linear_map = LinearMap(none, none, np.zeros(0), (size, 1))
+    return AffineValues(linear_map, (tf.ones([1, 1], tf.float64),))
+
+
 def at(values: Values, entries: np.ndarray) -> Values:
     """These entries of values, computed where those are."""
     if isinstance(values, AffineValues):

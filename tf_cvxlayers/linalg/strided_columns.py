@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 # More runs than this are not examined, nor are more blocks put together.
-_RUNS, _BLOCKS, _PHASES = 2000, 8, 6
+_RUNS, _BLOCKS, _PHASES = 2000, 3, 6
 # The step to a column of another part.
 _ELSEWHERE = np.iinfo(np.int64).min
 

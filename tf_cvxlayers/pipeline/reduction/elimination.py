@@ -23,7 +23,8 @@ stored, and `C = M_EK + M_KE'`, so that `P_EK = C/2`, the new one is stored as
 
 import dataclasses
 import functools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -51,19 +52,26 @@ from tf_cvxlayers.linalg.submatrices import Submatrix, Sum, numbered, submatrix
 from tf_cvxlayers.program.cone_program import ConeData, ConeSolution, ConeStructure
 
 
-class _Parts(NamedTuple):
-    """What the data of the program that is left are sums of products of."""
+class _Rows(NamedTuple):
+    """What the rows that are left are sums of products of."""
+
+    T: tf.Tensor
+    c: Values
+    SK: tf.Tensor
+    SE: Values
+    minus_b: tf.Tensor
+
+
+class _Costs(NamedTuple):
+    """What the objective that is left is a sum of products of."""
 
     T: tf.Tensor
     c: Values
     KK: tf.Tensor
     EE: tf.Tensor
-    SK: tf.Tensor
-    SE: Values
     C: tf.Tensor
     qK: tf.Tensor
     qE: Values
-    minus_b: tf.Tensor
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -109,11 +117,11 @@ class Elimination:
 
     @functools.cached_property
     def _AT(self) -> Product:
-        return Product(self._blocks["SE"].pattern, self._blocks["RK"].pattern)
+        return Product(self._blocks["SE"].pattern, self._T)
 
     @functools.cached_property
     def _PT(self) -> Product:
-        return Product(self._blocks["EE"].pattern, self._blocks["RK"].pattern)
+        return Product(self._blocks["EE"].pattern, self._T)
 
     @functools.cached_property
     def _V(self) -> Sum:
@@ -121,7 +129,7 @@ class Elimination:
 
     @functools.cached_property
     def _TV(self) -> Product:
-        T = self._blocks["RK"].pattern
+        T = self._T
         order = T.by_row
         transposed = Pattern(T.columns[order], T.rows[order], T.shape[::-1])
         return Product(transposed, self._V.pattern)
@@ -146,83 +154,95 @@ class Elimination:
         )
         return ConeStructure(self._P.pattern, self._A.pattern, dims)
 
+    @property
+    def _T(self) -> Pattern:
+        """The pattern of `T`."""
+        return self._blocks["RK"].pattern
+
     def _substitution(self, data: ConeData) -> tuple[tf.Tensor, Values]:
         """The values of `T [1 or B, entries]`, and `c [1 or B, |E|]`."""
-        RK, inverse = self._blocks["RK"], 1.0 / self.g
-        T = times(RK.part_of(data.A), -inverse[RK.pattern.rows])
+        inverse = 1.0 / self.g
+        T = times(self._blocks["RK"].part_of(data.A), -inverse[self._T.rows])
         return computed(T), times(at(data.b, self.R), inverse)
 
     def apply(self, data: ConeData) -> ConeData:
         """The data of the program that is left."""
         T, c = self._substitution(data)
-        parts = _Parts(
+        blocks = self._blocks
+        # All sums are of what is in the parts, with a plus: so those of the absolute
+        # values are what rounding is relative to.
+        rows = _Rows(
             T,
             c,
-            **{name: self._blocks[name].of(data.P) for name in ("KK", "EE")},
-            SK=self._blocks["SK"].of(data.A),
-            SE=self._blocks["SE"].part_of(data.A),
+            SK=blocks["SK"].of(data.A),
+            SE=blocks["SE"].part_of(data.A),
+            minus_b=-entries_of(data.b, self.S),
+        )
+        A, minus_b = _without_rounding(self._rows_left, rows, self._rows_may_cancel)
+        if not self.before.P.size and are_zero(data.q):
+            return ConeData(data.P, at(data.q, self.K), A, -minus_b)
+        costs = _Costs(
+            T,
+            c,
+            **{name: blocks[name].of(data.P) for name in ("KK", "EE")},
             C=self._mixed(data),
             qK=entries_of(data.q, self.K),
             qE=at(data.q, self.E),
-            # All sums are of what is in `parts`, with a plus: so those of the absolute
-            # values are what rounding is relative to.
-            minus_b=-entries_of(data.b, self.S),
         )
-        sums = self._sums(parts)
-        if any(self._may_cancel):
-            sizes = self._sums(_Parts(*map(absolute, parts)))
-            sums = ConeData(
-                *(
-                    without_rounding(sum_, size) if may_cancel else sum_
-                    for sum_, size, may_cancel in zip(
-                        sums, sizes, self._may_cancel, strict=True
-                    )
-                )
-            )
-        return sums._replace(b=-sums.b)
+        P, q = _without_rounding(self._costs_left, costs, self._costs_may_cancel)
+        return ConeData(P, q, A, -minus_b)
 
-    def _sums(self, parts: _Parts) -> ConeData:
-        """`P^`, `q^`, `A^` and `-b^`."""
-        blocks, T, EE, C = self._blocks, parts.T, parts.EE, parts.C
+    def _rows_left(self, parts: _Rows) -> tuple[tf.Tensor, tf.Tensor]:
+        """`A^` and `-b^`."""
+        A = self._A([parts.SK, self._AT(computed(parts.SE), parts.T)])
+        # Definitions have no constants more often than not.
+        if are_zero(parts.c):
+            return A, parts.minus_b
+        pattern = self._blocks["SE"].pattern
+        return A, parts.minus_b + product(pattern, parts.SE, computed(parts.c))
+
+    def _costs_left(self, parts: _Costs) -> tuple[tf.Tensor, tf.Tensor]:
+        """`P^` and `q^`."""
+        T, EE, C = parts.T, parts.EE, parts.C
         V = self._V([self._PT(EE, T), C])
-        X = self._TV(take(T, blocks["RK"].pattern.by_row), V)
-        q, b, inner = [parts.qK], [parts.minus_b], []
-        # Definitions have no constants, and no costs, more often than not.
+        X = self._TV(take(T, self._T.by_row), V)
+        q, inner = [parts.qK], []
+        # Nor costs.
         if not are_zero(parts.qE):
             inner.append(computed(parts.qE))
         if not are_zero(parts.c):
             c = computed(parts.c)
-            inner.append(symmetric_matvec(blocks["EE"].pattern, EE, c))
+            inner.append(symmetric_matvec(self._blocks["EE"].pattern, EE, c))
             q.append(0.5 * transposed_matvec(self._C.pattern, C, c))
-            b.append(product(blocks["SE"].pattern, parts.SE, c))
         if inner:
-            q.append(transposed_matvec(blocks["RK"].pattern, T, total(*inner)))
-        return ConeData(
-            P=self._P([parts.KK, X]),
-            q=total(*q),
-            A=self._A([parts.SK, self._AT(computed(parts.SE), T)]),
-            b=total(*b),
-        )
+            q.append(transposed_matvec(self._T, T, total(*inner)))
+        return self._P([parts.KK, X]), total(*q)
 
     @functools.cached_property
-    def _may_cancel(self) -> ConeData:
-        """Whether terms may cancel in `P^`, in columns of `q^` where nothing else is
-        left then, in `A^`, and in rows of `b^` where nothing else is left then."""
+    def _rows_may_cancel(self) -> tuple[bool, bool]:
+        """Whether terms may cancel in `A^`, and in rows of `b^` where nothing else is
+        left then."""
+        A, terms = self._A.pattern, self._terms
+        alone = np.unique(A.rows[terms < 2]).size < self.S.size
+        return bool(np.any(terms >= 2)), alone
+
+    @functools.cached_property
+    def _costs_may_cancel(self) -> tuple[bool, bool]:
+        """Whether terms may cancel in `P^`, and in columns of `q^` where nothing else
+        is left then."""
         A, P = self._A.pattern, self._P.pattern
-        terms = self._A.counts(
-            [np.ones(self._blocks["SK"].pattern.size, np.int64), self._AT.counts]
-        )
         # Squares, and sums of squares, do not cancel.
         squares = self._C.pattern.size == 0 and self._blocks["EE"].pattern.is_diagonal
         sure_columns = np.concatenate(
-            [A.columns[terms < 2], P.columns[: P.size * squares]]
+            [A.columns[self._terms < 2], P.columns[: P.size * squares]]
         )
-        return ConeData(
-            P=not squares,
-            q=np.unique(sure_columns).size < self.K.size,
-            A=bool(np.any(terms >= 2)),
-            b=np.unique(A.rows[terms < 2]).size < self.S.size,
-        )
+        return not squares, np.unique(sure_columns).size < self.K.size
+
+    @functools.cached_property
+    def _terms(self) -> np.ndarray:
+        """How many terms each entry of `A^` has."""
+        kept = np.ones(self._blocks["SK"].pattern.size, np.int64)
+        return self._A.counts([kept, self._AT.counts])
 
     def _mixed(self, data: ConeData) -> tf.Tensor:
         """The values of `C`, `[1 or B, entries]`."""
@@ -244,7 +264,7 @@ class Elimination:
         xK, yS = solution.x, solution.y
         if variables or duals:
             T, c = self._substitution(data)
-            xE = computed(c) + matvec(blocks["RK"].pattern, T, xK)
+            xE = computed(c) + matvec(self._T, T, xK)
         else:
             xE = tf.zeros([tf.shape(xK)[0], self.E.size], xK.dtype)
         if duals:
@@ -264,3 +284,19 @@ class Elimination:
             y=take([yS, yR], y_order),
             s=take([solution.s, tf.zeros_like(yR)], y_order),
         )
+
+
+def _without_rounding(
+    sums: Callable[[Any], tuple[tf.Tensor, ...]],
+    parts: Any,
+    may_cancel: tuple[bool, ...],
+) -> tuple[tf.Tensor, ...]:
+    """`sums(parts)`, exactly zero where terms cancel up to rounding, if they may."""
+    found = sums(parts)
+    if not any(may_cancel):
+        return found
+    sizes = sums(type(parts)(*map(absolute, parts)))
+    return tuple(
+        without_rounding(sum_, size) if may else sum_
+        for sum_, size, may in zip(found, sizes, may_cancel, strict=True)
+    )

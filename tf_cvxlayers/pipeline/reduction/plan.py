@@ -11,11 +11,13 @@ TensorFlow differentiates.
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.linalg.submatrices import numbered
+from tf_cvxlayers.pipeline.reduction.chain import Chain
 from tf_cvxlayers.pipeline.reduction.dropped_rows import DroppedRows
 from tf_cvxlayers.pipeline.reduction.elimination import Elimination
 from tf_cvxlayers.pipeline.reduction.empty_rows import empty_rows
@@ -30,6 +32,8 @@ from tf_cvxlayers.program.cone_program import (
     VariableSpec,
 )
 
+# From so many steps on they are one (`chain`): fewer are as fast by themselves.
+_LONG = 4
 # A pivot is not chosen when it is so much smaller than another constant in its row.
 _SMALL_PIVOT = 1e-3
 
@@ -88,13 +92,19 @@ def plan_reduction(program: ConeProgram) -> Reduction:
         # Values that are not constant are NaN, and make NaN of what depends on them.
         data = ConeData(*(tf.constant(_constants(m)) for m in program.maps))
         eliminations: list[Elimination | DroppedRows] = []
+        rows = np.arange(structure.m)
         if infinite is not None:
             eliminations.append(infinite)
-            data, structure = infinite.apply(data), infinite.after
-        for next_step in (_next_elimination, epigraphs):
-            while (step := next_step(structure, _arrays(data))) is not None:
-                eliminations.append(step)
-                data, structure = step.apply(data), step.after
+            data, structure, rows = infinite.apply(data), infinite.after, infinite.S
+        before, is_wanted = data, np.isin(rows, _wanted_rows(program))
+        steps, structure, data = _in_turn(_next_elimination, structure, data)
+        if len(steps) >= _LONG:
+            chain = Chain.of(steps)
+            if not is_wanted[chain.R].any():
+                steps, structure, data = [chain], chain.after, chain.apply(before)
+        eliminations += steps
+        steps, structure, data = _in_turn(epigraphs, structure, data)
+        eliminations += steps
         for dropped_by in (empty_rows, implied_rows):
             arrays = _arrays(data)
             dropped = dropped_by(structure, arrays.A, arrays.b)
@@ -121,6 +131,26 @@ def plan_reduction(program: ConeProgram) -> Reduction:
         needs_y=needs_y,
         variables=variables,
     )
+
+
+def _in_turn(
+    next_step: Callable[[ConeStructure, ConeData], Elimination | None],
+    structure: ConeStructure,
+    data: ConeData,
+) -> tuple[list[Elimination], ConeStructure, ConeData]:
+    """All steps, one after another, and what they leave."""
+    steps: list[Elimination] = []
+    while (step := next_step(structure, _arrays(data))) is not None:
+        steps.append(step)
+        structure, data = step.after, step.apply(data)
+    return steps, structure, data
+
+
+def _wanted_rows(program: ConeProgram) -> np.ndarray:
+    """The rows whose duals the program returns."""
+    columns = [variable.recovery.columns for variable in program.variables]
+    n = program.structure.n
+    return np.concatenate([np.zeros(0, int), *columns]) - n
 
 
 def _renumbered(variable: VariableSpec, where: np.ndarray) -> VariableSpec:
