@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.calls import outputs_and_gradients
 from tf_cvxlayers import CvxpyLayer, Status
 from tf_cvxlayers.engines import Diffcp
 from tf_cvxlayers.errors import ParameterError, ProblemError
@@ -310,3 +311,22 @@ def test_every_fourth_number_of_a_parameter_repeated(repeats):
     expected = np.minimum(values[:, :, :1].transpose(0, 2, 1), 1.0)
     found = layer(values)
     np.testing.assert_allclose(found, expected + np.zeros(found.shape), atol=1e-12)
+
+
+def test_equalities_said_twice_in_a_large_sparse_program():
+    # QDLDL met a pivot that rounding had made zero, and the whole batch failed.
+    n = 120
+    q, x, z = cp.Parameter(n, name="q"), cp.Variable(n), cp.Variable(n)
+    once = cp.diff(x) == cp.diff(z)
+    again = x[1:] - x[:-1] - z[1:] + z[:-1] == 0
+    cost = q @ x + cp.sum_squares(x)
+    problem = cp.Problem(cp.Minimize(cost), [once, again, z >= -1, z <= 1])
+    costs = np.random.default_rng(0).normal(size=(4, n))
+    costs[3] = 0.0
+    values, results = [costs], []
+    for engine in ("diffcp", "interior_point"):
+        layer = CvxpyLayer(problem, q, x, engine=engine, dtype="float64")
+        assert np.all(layer.solve(*values).status == Status.SOLVED)
+        results.append(tf.nest.flatten(outputs_and_gradients(layer, values)))
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-9)

@@ -120,3 +120,16 @@ def test_an_answer_does_not_depend_on_earlier_ones_or_on_threads():
         thread.join()
     for k, expected in enumerate(alone):
         np.testing.assert_array_equal(found[k], expected)
+
+
+def test_a_pivot_that_is_zero_leaves_the_other_deltas():
+    """What `delta` adds may be taken away again by rounding: here by the matrix."""
+    diagonal = Pattern(np.arange(2), np.arange(2), (2, 2))
+    structure = ConeStructure(diagonal, diagonal, ConeDims(nonnegative=2))
+    system = Quasidefinite(structure)
+    for P in (np.array([-1e-8, 1.0]), np.array([-1e-11, 1.0])):
+        right = np.array([0.0, 2.0]), np.zeros(2), np.zeros(2)
+        r1, r2, missed = system.solve(P, np.ones(2), np.zeros(2), right)
+        np.testing.assert_allclose(r1, [0.0, 2.0], atol=1e-9)
+        assert np.isfinite(missed)
+        np.testing.assert_array_equal(r2, 0.0)

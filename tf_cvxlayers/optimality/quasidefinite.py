@@ -18,9 +18,9 @@ too, and is all that is left of it by `left -> Delta (K + Delta)^-1 left`. Witho
 the solution is the least-squares solution of least norm.
 """
 
-import contextlib
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import qdldl
@@ -41,6 +41,10 @@ _ENOUGH, _REGULAR = 1e-13, 1e-9
 # How often what is left is taken on, and what the matrix leaves of a vector of its null
 # space, relative to the vector, in units in which its numbers are near one.
 _TAKEN_ON, _NULL = 5, 1e-7
+
+
+class _NoFactor(Exception):
+    """Rounding has made a pivot zero: two rows cancel in it, all but `delta`."""
 
 
 class Quasidefinite:
@@ -103,16 +107,17 @@ class Quasidefinite:
         product = filled(self._whole, values[self._in_whole]).__matmul__
         solution, missed = np.zeros_like(b), 1.0
         for delta in _DELTAS:
-            with self._factored(values, delta * self._signs) as solve:
+            diagonal = delta * self._signs
+            with suppress(_NoFactor), self._factored(values, diagonal) as solve:
                 found, misses = refined_solution(b, solve, product)
-            if misses <= missed:
-                solution, missed = found, misses
+                if misses <= missed:
+                    solution, missed = found, misses
             if missed <= _ENOUGH:
                 break
         if missed <= _REGULAR:
             return solution, missed
         diagonal = _NULL_DELTA * self._signs
-        with self._factored(values, diagonal) as solve:
+        with suppress(_NoFactor), self._factored(values, diagonal) as solve:
             outside = np.zeros_like(b)
             # What rounding adds to a vector of the null space is found by another turn.
             for _ in range(2):
@@ -124,22 +129,28 @@ class Quasidefinite:
                 return refined_solution(b - outside, solve, product)
         return solution, missed
 
-    @contextlib.contextmanager
+    @contextmanager
     def _factored(self, values, delta) -> Iterator[Map]:
         """The solution of systems with `K + diag(delta)`, by a solver that nobody else
         has.
 
         Of its past it keeps the order of elimination, which the pattern gives.
+
+        Raises:
+            _NoFactor: a pivot is zero.
         """
         nearby = values.copy()
         nearby[self._on_diagonal] += delta
         matrix = filled(self._upper, nearby)
         with self._lock:
             solver = self._idle.pop() if self._idle else None
-        if solver is None:
-            solver = qdldl.Solver(matrix, upper=True)
-        else:
-            solver.update(matrix, upper=True)
+        try:
+            if solver is None:
+                solver = qdldl.Solver(matrix, upper=True)
+            else:
+                solver.update(matrix, upper=True)
+        except RuntimeError as error:
+            raise _NoFactor from error
         yield solver.solve
         with self._lock:
             self._idle.append(solver)
