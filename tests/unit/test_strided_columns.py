@@ -84,7 +84,7 @@ def test_sequences_of_repeated_strided_and_broken_runs(seed):
         size = int(rng.integers(300, 1500))
         columns: list[int] = []
         while len(columns) < 500:
-            start, rows = int(rng.integers(size)), int(rng.integers(1, 120))
+            start, rows = int(rng.integers(size)), int(rng.integers(1, 250))
             phases = [
                 (
                     int(rng.integers(6)),

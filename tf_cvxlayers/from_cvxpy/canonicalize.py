@@ -68,9 +68,9 @@ def canonicalize(
         ProblemError: the problem is not convex, not DPP, has integer or complex
             variables, or a variable is not its own; or it does not fit in memory.
     """
-    _require_room(problem)
     problem = with_squares(problem)
     check_problem(problem, gp)
+    _require_room(problem)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
