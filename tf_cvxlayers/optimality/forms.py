@@ -57,6 +57,8 @@ _NEAR = 200_000
 # The batch for which one form is chosen; in programs with fewer variables a band gains
 # nothing.
 _BATCH, _LEAST = 32, 40
+# The longest program whose band is made use of by other engines too.
+_SHORT = 10_000
 
 
 def has_band(structure: ConeStructure) -> bool:
@@ -68,8 +70,10 @@ def has_band(structure: ConeStructure) -> bool:
 
 
 def can_be_factored(structure: ConeStructure) -> bool:
-    """Whether matrices are dense or have a band, so that TensorFlow can factor them."""
-    return fits_dense(structure) or has_band(structure)
+    """Whether matrices are dense or have a band, so that TensorFlow can factor them in
+    passing: where a band is very long, what it is made of would be most of a graph."""
+    short = structure.n + structure.m <= _SHORT
+    return fits_dense(structure) or (short and has_band(structure))
 
 
 def milliseconds(structure: ConeStructure, batch: int) -> float:
