@@ -119,3 +119,27 @@ def test_an_element_does_not_depend_on_its_neighbours():
     for k in range(7):
         alone = sparse.matvec(pattern, values[k : k + 1], x[k : k + 1])
         np.testing.assert_array_equal(alone[0], together[k])
+
+
+def test_many_indices_are_in_a_graph_once():
+    rng = np.random.default_rng(0)
+    many, few = rng.permutation(5000), rng.permutation(600)
+    values = tf.constant(rng.normal(size=(2, 5000)))
+
+    def taken(values):
+        def body(k, total):
+            return k + 1, total + sparse.take(values, many) + sparse.take(values, many)
+
+        _, total = tf.while_loop(lambda k, _: k < 2, body, (0, values))
+        return total, sparse.take(values, many), sparse.take(values, few)
+
+    traced = tf.function(taken).get_concrete_function(values)
+    expected = values.numpy()[:, many]
+    total, one, other = traced(values)
+    np.testing.assert_allclose(total, values + 4.0 * expected, atol=1e-14)
+    np.testing.assert_array_equal(one, expected)
+    np.testing.assert_array_equal(other, values.numpy()[:, few])
+    graph = traced.graph.as_graph_def()
+    for nodes in (graph.node, *(f.node_def for f in graph.library.function)):
+        sizes = [len(n.attr["value"].tensor.tensor_content) for n in nodes]
+        assert sum(size > 10_000 for size in sizes) <= 1

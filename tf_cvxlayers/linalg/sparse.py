@@ -7,6 +7,7 @@ batch, so that its result does not depend, not in the last bit, on its neighbour
 
 import dataclasses
 import functools
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -55,11 +56,29 @@ def take(values: tf.Tensor | Sequence[tf.Tensor], columns: np.ndarray) -> tf.Ten
     return tf.transpose(tf.gather(everything, as_indices(columns_of_all)))
 
 
-def as_indices(numbers: np.ndarray) -> np.ndarray:
-    """Numbers of rows or columns as TensorFlow takes them, in half the bytes: in a
-    large program they are most of its graph."""
+# From so many on, numbers of rows or columns are in a graph once, however often it uses
+# them: in a large program they are most of it.
+_MANY_INDICES = 4096
+
+
+def as_indices(numbers: np.ndarray) -> np.ndarray | tf.Tensor:
+    """Numbers of rows or columns as TensorFlow takes them, in half the bytes, and in a
+    graph as the tensor that they are there already."""
     small = numbers.size == 0 or numbers.max() <= np.iinfo(np.int32).max
-    return numbers.astype(np.int32) if small else numbers
+    numbers = numbers.astype(np.int32) if small else numbers
+    if numbers.size < _MANY_INDICES or tf.executing_eagerly():
+        return numbers
+    graph = tf.compat.v1.get_default_graph()
+    # The graph's own, which graphs within it inherit: hence the name.
+    kept = graph.get_collection_ref(f"tf_cvxlayers/indices/{id(graph)}")
+    if not kept:
+        kept.append({})
+    (known,) = kept
+    key = numbers.dtype, hashlib.sha256(numbers.tobytes()).digest()
+    if key not in known:
+        with graph.control_dependencies(None):
+            known[key] = tf.constant(numbers)
+    return known[key]
 
 
 def _needed(
