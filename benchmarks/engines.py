@@ -191,7 +191,7 @@ def fitted(rows: list[dict]) -> list[str]:
         terms += [
             f"{value:.2g} {name}" for value, name in zip(found[2:], names, strict=True)
         ]
-        lines.append(f"* {engine} {form}: " + " + ".join(terms) + ") ms")
+        lines.append(f"* {f'{engine} {form}'.rstrip()}: " + " + ".join(terms) + ") ms")
     return lines
 
 

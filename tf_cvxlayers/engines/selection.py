@@ -6,7 +6,7 @@ from tf_cvxlayers.engines.base import Engine
 from tf_cvxlayers.engines.catalogue import ENGINES
 from tf_cvxlayers.errors import ArgumentError, ProblemError
 from tf_cvxlayers.program.cone_program import ConeStructure
-from tf_cvxlayers.runtime.memory import memory_size
+from tf_cvxlayers.runtime.memory import gibibytes, memory_size
 
 # The batch that times are estimated for; and up to how many times as long as the
 # fastest an engine may take that needs no Python, here and in a file.
@@ -73,7 +73,7 @@ def portable_engine(structure: ConeStructure) -> tuple[Engine | None, str | None
         if not engine.accepts(structure):
             missing.append(f"{engine.name} has no {_missing(engine, structure)}")
         elif not _fits(engine, structure):
-            needed = _gibibytes(engine.bytes_needed(structure))
+            needed = gibibytes(engine.bytes_needed(structure))
             missing.append(f"{engine.name} needs {needed} for each element")
         else:
             return engine, _objection(engine, structure, _TIMES_IN_FILES)
@@ -151,8 +151,8 @@ def _require_memory(engine: Engine, structure: ConeStructure) -> None:
     words = f"{structure.n} variables, {structure.cones.describe()}"
     raise ProblemError(
         f"Expected a program whose matrices take at most {_MOST:.0%} of the memory, "
-        f"which is {_gibibytes(there)}. Received: {words}, for each element of which "
-        f"{engine.name} needs {_gibibytes(needed)}. Try engine='auto', which knows "
+        f"which is {gibibytes(there)}. Received: {words}, for each element of which "
+        f"{engine.name} needs {gibibytes(needed)}. Try engine='auto', which knows "
         "sparse matrices, or a smaller problem: a large cone in several small ones, "
         "fewer or shorter constraints."
     )
@@ -161,10 +161,6 @@ def _require_memory(engine: Engine, structure: ConeStructure) -> None:
 def _fits(engine: Engine, structure: ConeStructure) -> bool:
     there = memory_size()
     return there is None or engine.bytes_needed(structure) <= _MOST * there
-
-
-def _gibibytes(size: int) -> str:
-    return f"{size / 2**30:.2g} GiB"
 
 
 def _missing(engine: Engine, structure: ConeStructure) -> str:

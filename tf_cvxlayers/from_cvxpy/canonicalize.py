@@ -29,7 +29,7 @@ from tf_cvxlayers.program.cone_program import (
     ParameterSpec,
 )
 from tf_cvxlayers.program.cones import ConeDims
-from tf_cvxlayers.runtime.memory import memory_size
+from tf_cvxlayers.runtime.memory import gibibytes, memory_size
 
 
 class _ConeForm(SCS):
@@ -120,9 +120,9 @@ def _require_room(problem: cp.Problem) -> None:
     if there is None or count * _EACH <= there:
         return
     raise ProblemError(
-        f"Expected a problem whose cone program fits in {there / 2**30:.2g} GiB of "
+        f"Expected a problem whose cone program fits in {gibibytes(there)} of "
         f"memory. Received: variables, parameters and constraints of {count:,} numbers "
-        f"together, which take at least {count * _EACH / 2**30:.2g} GiB. Try a smaller "
+        f"together, which take at least {gibibytes(count * _EACH)}. Try a smaller "
         "problem, or several."
     )
 

@@ -45,8 +45,8 @@ class Band:
         n = A.shape[1]
         if n == 0 or not _may_be_narrow(P, A):
             return None
-        squares = _ones(A).T @ _ones(A)
-        full = sp.csr_array(squares + _ones(P) + _ones(P).T + sp.eye_array(n))
+        squares = A.ones.T @ A.ones
+        full = sp.csr_array(squares + P.ones + P.ones.T + sp.eye_array(n))
         order = reverse_cuthill_mckee(sp.csr_matrix(full), symmetric_mode=True)
         order = order.astype(np.int64)
         place = np.argsort(order)
@@ -169,8 +169,3 @@ def _may_be_narrow(P: Pattern, A: Pattern) -> bool:
     if max(in_rows.max(), in_columns.max()) > _NARROW * n:
         return False
     return int(np.sum(np.square(in_rows))) <= _MOST_TERMS
-
-
-def _ones(pattern: Pattern) -> sp.csr_array:
-    ones = np.ones(pattern.size)
-    return sp.csr_array((ones, (pattern.rows, pattern.columns)), shape=pattern.shape)

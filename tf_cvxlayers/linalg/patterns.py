@@ -54,6 +54,12 @@ class Pattern:
         )
         return Pattern(rows, columns, self.shape), folding
 
+    @property
+    def ones(self) -> sp.csc_array:
+        """The matrix with a one for each entry."""
+        ones = np.ones(self.size, np.int64)
+        return sp.csc_array((ones, (self.rows, self.columns)), shape=self.shape)
+
     @functools.cached_property
     def by_row(self) -> np.ndarray:
         """The order of the entries by row, then by column."""

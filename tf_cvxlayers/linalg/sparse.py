@@ -203,7 +203,7 @@ class Product:
         Without a list of the terms, of which dense matrices have as many as there are
         multiplications in their product.
         """
-        product = _ones(self.left) @ _ones(self.right)
+        product = self.left.ones @ self.right.ones
         product.sort_indices()
         return product
 
@@ -247,8 +247,3 @@ class Product:
         on_left, on_right, entry = self._terms
         products = take(left, on_left) * take(right, on_right)
         return sum_by_row(products, entry, self.pattern.size)
-
-
-def _ones(pattern: Pattern) -> sp.csc_array:
-    ones = np.ones(pattern.size, np.int64)
-    return sp.csc_array((ones, (pattern.rows, pattern.columns)), shape=pattern.shape)

@@ -10,6 +10,11 @@ _LIMITS = (
 )
 
 
+def gibibytes(size: float) -> str:
+    """A number of bytes in words."""
+    return f"{size / 2**30:.2g} GiB"
+
+
 def memory_size() -> int | None:
     """The memory of the machine, or of the container, in bytes; None where it does not
     say."""

@@ -100,15 +100,16 @@ class InteriorPoint(Engine):
         in_order = np.array_equal(order, np.arange(order.size))
         if not in_order:
             matrices = _reordered(matrices, order)
-        eliminated = dims.zero if not forms.has_band(structure) else 0
-        rest = dataclasses.replace(dims, zero=dims.zero - eliminated)
+        # A null space would fill a band.
+        eliminates = dims.zero > 0 and not forms.has_band(structure)
+        rest = dataclasses.replace(dims, zero=0) if eliminates else dims
 
         def solver(matrices: Matrices) -> tuple[tf.Tensor, ...]:
             return solved_in_phases(
                 rest, matrices, thoroughly, self.tolerance, self.max_iterations
             )
 
-        if eliminated:
+        if eliminates:
             x, y, s, *verdict = solve_in_null_space(matrices, dims, solver)
         else:
             x, y, s, *verdict = solver(matrices)

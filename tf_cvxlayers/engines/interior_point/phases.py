@@ -94,7 +94,7 @@ def solved_in_phases(
     tolerance: float,
     max_iterations: int,
 ) -> ConeSolution:
-    """The solutions of programs without equalities.
+    """The solutions of programs whose equalities, if any, are rows without a slack.
 
     Args:
         dims: their cones, equal ones next to each other.

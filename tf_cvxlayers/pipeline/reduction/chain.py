@@ -25,8 +25,8 @@ from tf_cvxlayers.program.cones import ConeDims
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Chain(Elimination):
-    """The substitution of variables `E` by rows `R` in these steps, of which the first
-    one starts from `first`. It gives no duals of `R` back.
+    """The substitution of variables `E` by rows `R` in these steps. It gives no duals
+    of `R` back.
 
     Attributes:
         steps: through the rows `R`, and a row for each variable of `E` behind them.

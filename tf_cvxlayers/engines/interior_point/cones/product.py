@@ -81,7 +81,7 @@ EmbeddingScaling = OrthantScaling | ProductScaling
 
 @dataclasses.dataclass(frozen=True)
 class EmbeddingCone:
-    """The cone of the homogeneous embedding of a program without equalities.
+    """The cone of the homogeneous embedding of a program, and its equalities, if any.
 
     Its first row is for `(tau, kappa)`; then come the rows of the program, equal cones
     next to each other. Without equalities, that row and the inequalities are one
