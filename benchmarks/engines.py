@@ -34,6 +34,11 @@ SIZES = {
     "portfolio": (50, 100, 200),
     "transport": (5, 10, 16),
     "ball": (5, 20, 60, 120),
+    "softmax": (3, 10, 30),
+    "spectraplex": (3, 5, 8, 16),
+    "correlation": (4, 8),
+    "logistic": (10, 30),
+    "powers": (3, 10, 30),
 }
 
 
@@ -104,6 +109,27 @@ def stated(kind: str, n: int) -> Kind:
         rows = [cp.sum(plan, axis=0) == even, cp.sum(plan, axis=1) == even, plan >= 0]
         problem = cp.Problem(below(total), rows)
         return Kind(problem, [cost], plan, lambda batch: [rng.random((batch, n, n))])
+    if kind == "softmax":
+        problem = cp.Problem(below(-x @ y - cp.sum(cp.entr(y))), [cp.sum(y) == 1])
+        return Kind(problem, [x], y, points())
+    if kind in ("spectraplex", "correlation"):
+        X, Y = cp.Parameter((n, n), symmetric=True), cp.Variable((n, n), PSD=True)
+        rows = [cp.trace(Y) == 1] if kind == "spectraplex" else [cp.diag(Y) == 1]
+
+        def matrices(batch):
+            values = rng.normal(size=(batch, n, n))
+            return [values + values.swapaxes(1, 2)]
+
+        return Kind(cp.Problem(below(cp.sum_squares(Y - X)), rows), [X], Y, matrices)
+    if kind == "logistic":
+        X, w, side = cp.Parameter((n, 5)), cp.Variable(5), np.sign(rng.normal(size=n))
+        loss = cp.sum(cp.logistic(-cp.multiply(side, X @ w))) / n
+        problem = cp.Problem(below(loss + 0.1 * cp.sum_squares(w)))
+        return Kind(problem, [X], w, lambda batch: [rng.normal(size=(batch, n, 5))])
+    if kind == "powers":
+        t = cp.Variable(n)
+        rows = [cp.PowCone3D(t, np.ones(n), y, 0.4)]
+        return Kind(cp.Problem(below(near + cp.sum(t)), rows), [x], y, points(3.0))
     A = rng.normal(size=(n, n)) / np.sqrt(n)
     problem = cp.Problem(below(near), [cp.norm(A @ y) <= 1, y >= -1])
     return Kind(problem, [x], y, points())

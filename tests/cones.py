@@ -105,10 +105,14 @@ def _exponential_normal(_parameter, s):
 
 
 def _outside_exponential(_parameter, s):
+    if s[1] <= 0:
+        return -s[1]
     return s[1] * np.exp(s[0] / s[1]) - s[2]
 
 
 def _outside_dual_exponential(_parameter, y):
+    if y[0] >= 0:
+        return y[0]
     return -y[0] * np.exp(y[1] / y[0]) - np.e * y[2]
 
 
@@ -123,10 +127,14 @@ def _power_normal(a, s):
 
 
 def _outside_power(a, s):
+    if min(s[:2]) < 0:
+        return -min(s[:2])
     return np.abs(s[2]) - s[0] ** a * s[1] ** (1.0 - a)
 
 
 def _outside_dual_power(a, y):
+    if min(y[:2]) < 0:
+        return -min(y[:2])
     return np.abs(y[2]) - (y[0] / a) ** a * (y[1] / (1.0 - a)) ** (1.0 - a)
 
 

@@ -354,7 +354,7 @@ def _shapes_sample(rng):
     return [a, [row.sum() - a + 1.0], row, rng.normal(size=(2, 1))]
 
 
-_SCS = Diffcp(solver="scs")
+_SCS, _CLARABEL = Diffcp(solver="scs"), Diffcp()
 
 CATALOGUE: tuple[Case, ...] = (
     Case("qp_quad_form", qp_quad_form, lambda rng: [*backward_qp(rng)], tolerance=1e-6),
@@ -376,17 +376,19 @@ CATALOGUE: tuple[Case, ...] = (
             0.1 + 0.1 * rng.random(),
         ],
     ),
-    Case("spectraplex", spectraplex, _spectraplex_sample),
+    Case("spectraplex", spectraplex, _spectraplex_sample, engine=_CLARABEL),
     Case(
         "maxcut",
         maxcut,
         lambda rng: [_symmetric(rng, 3), rng.uniform(1.0, 2.0, size=3)],
+        engine=_CLARABEL,
     ),
-    Case("softmax", softmax, lambda rng: [rng.normal(size=4)]),
+    Case("softmax", softmax, lambda rng: [rng.normal(size=4)], engine=_CLARABEL),
     Case(
         "log_sum_exp",
         log_sum_exp,
         lambda rng: [rng.normal(size=(3, 2)), rng.normal(size=3)],
+        engine=_CLARABEL,
     ),
     Case(
         "power_projection",
@@ -400,14 +402,16 @@ CATALOGUE: tuple[Case, ...] = (
         box_gp,
         lambda rng: [2.0 + rng.random(), 1.0 + rng.random(), 0.4 + 0.2 * rng.random()],
         gp=True,
+        engine=_CLARABEL,
     ),
 )
+_CURVED = ("spectraplex", "softmax", "power_projection")
 _IN_OPS = tuple(
     dataclasses.replace(case, name=f"{case.name}_in_ops", engine=InteriorPoint())
     for case in CATALOGUE
-    if case.name in ("optnet", "ellipsoid", "shapes")
+    if case.name in ("optnet", "ellipsoid", "shapes", *_CURVED)
 )
-# What `engine="auto"` solves by machine code, in TensorFlow's operations too.
+# What other engines solve, in TensorFlow's operations too.
 CATALOGUE += _IN_OPS
 BY_NAME = {case.name: case for case in CATALOGUE}
 

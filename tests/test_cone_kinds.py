@@ -9,7 +9,7 @@ import pytest
 
 import tf_cvxlayers
 from tf_cvxlayers.engines.catalogue import ENGINES
-from tf_cvxlayers.engines.interior_point.cones.table import SYMMETRIC_CONES
+from tf_cvxlayers.engines.interior_point.cones.table import INTERIOR_CONES
 from tf_cvxlayers.engines.selection import choose_engine
 from tf_cvxlayers.errors import ProblemError
 from tf_cvxlayers.linalg.patterns import Pattern
@@ -77,7 +77,7 @@ def test_every_kind_has_a_row_here():
 def test_engines_take_no_cone_that_cannot_be_differentiated():
     for engine in ENGINES:
         assert engine.cones <= set(GEOMETRIES)
-    assert set(SYMMETRIC_CONES) <= set(GEOMETRIES)
+    assert set(INTERIOR_CONES) <= set(GEOMETRIES)
 
 
 @pytest.mark.parametrize("kind", KINDS)

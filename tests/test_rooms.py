@@ -27,7 +27,7 @@ runtime.graphs runtime.keras_internals runtime.memory
 linalg linalg.patterns linalg.filled linalg.refined_solution
 linalg.ordered_sums linalg.batch_axis linalg.strided_columns
 linalg.sparse linalg.singular_values linalg.eigenvalues linalg.symmetric
-linalg.subspace linalg.extremes linalg.powers_of_two
+linalg.subspace linalg.extremes linalg.powers_of_two linalg.three_rows
 linalg.lazy_values linalg.vectors linalg.rows
 linalg.slices linalg.spread
 linalg.submatrices linalg.sparse_matrices linalg.dense_symmetric linalg.diagonal
@@ -52,14 +52,15 @@ from_cvxpy.canonicalize
 runtime.differentiation
 runtime.chunks runtime.rarely
 
-optimality optimality.forms
-optimality.matrices
-optimality.residuals
+optimality
 optimality.cones optimality.cones.protocol optimality.cones.triangles
 optimality.cones.linear optimality.cones.second_order optimality.cones.psd
 optimality.cones.smooth
 optimality.cones.exponential optimality.cones.power
 optimality.cones.table
+optimality.forms
+optimality.matrices
+optimality.residuals
 optimality.cones.product
 optimality.cones.derivative
 optimality.margin
@@ -76,6 +77,9 @@ engines.diffcp
 engines.interior_point.cones engines.interior_point.cones.protocol
 engines.interior_point.cones.equalities
 engines.interior_point.cones.orthant engines.interior_point.cones.second_order
+engines.interior_point.cones.psd engines.interior_point.cones.barrier
+engines.interior_point.cones.nonsymmetric
+engines.interior_point.cones.exponential engines.interior_point.cones.power
 engines.interior_point.cones.table
 engines.interior_point.cones.product
 engines.interior_point.coordinates

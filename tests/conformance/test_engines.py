@@ -8,10 +8,11 @@ import pytest
 from tests.calls import assert_all_close, outputs_and_gradients
 from tests.problems import BY_NAME, CATALOGUE
 from tf_cvxlayers import CvxpyLayer, Status, engines
-from tf_cvxlayers.engines import Diffcp
+from tf_cvxlayers.engines import Diffcp, InteriorPoint
 from tf_cvxlayers.engines.base import Engine
 
-CONVEX = [case for case in CATALOGUE if case.engine == "auto"]
+CONVEX = [case for case in CATALOGUE if case.engine in ("auto", Diffcp())]
+CURVED = ("spectraplex", "maxcut", "softmax", "log_sum_exp", "power_projection", "cube")
 LINEAR = ["lp_vertex", "sum_of_norms", "softmax", "box_gp"]
 
 
@@ -22,6 +23,17 @@ def test_clarabel_agrees_with_the_engine_that_is_chosen(case):
     layer = case.new_layer(engine=Diffcp())
     assert_all_close(
         outputs_and_gradients(layer, case.values(3)),
+        outputs_and_gradients(case.layer(), case.values(3)),
+        rtol=1e-9,
+        atol=1e-9,
+    )
+
+
+@pytest.mark.parametrize("name", [*CURVED, "box_gp"])
+def test_the_interior_point_method_agrees_with_other_engines(name):
+    case = BY_NAME[name]
+    assert_all_close(
+        outputs_and_gradients(case.new_layer(engine=InteriorPoint()), case.values(3)),
         outputs_and_gradients(case.layer(), case.values(3)),
         rtol=1e-9,
         atol=1e-9,

@@ -214,15 +214,12 @@ def test_the_limit_of_iterations_is_kept_and_named():
         layer(*case.values(BATCH))
 
 
-def test_what_the_engine_cannot_do_is_left_to_another_one():
-    for name, word in (("softmax", "exponential"), ("spectraplex", "psd")):
-        layer = BY_NAME[name].layer()
-        assert isinstance(layer.engine, Diffcp)
-        assert word in layer.describe()
-    layer = BY_NAME["ellipsoid_in_ops"].layer()
-    assert layer.engine == InteriorPoint()
-    assert layer.engine.portable
-    assert layer.supports_jit
+def test_every_kind_of_cone_is_solved_in_ops():
+    for name in ("ellipsoid", "softmax", "spectraplex", "power_projection"):
+        layer = BY_NAME[f"{name}_in_ops"].layer()
+        assert layer.engine == InteriorPoint()
+        assert layer.engine.portable
+        assert layer.supports_jit
 
 
 @pytest.mark.slow

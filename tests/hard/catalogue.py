@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from tests.hard.families import (
     certificates,
     exponential,
+    mixed,
     polyhedral,
     second_order,
     semidefinite,
@@ -85,6 +86,14 @@ FEASIBLE = {
     ),
     "logistic": Feasible(exponential.logistic_regression),
     "geometric": Feasible(exponential.geometric, (*_PLACED, "parallel")),
+    **{
+        f"mixed_{k}": Feasible(partial(mixed.mixture, dims=dims))
+        for k, dims in enumerate(mixed.MIXTURES)
+    },
+    **{
+        f"mixed_flat_{k}": Feasible(partial(mixed.mixture, dims=dims, rank=3))
+        for k, dims in enumerate(mixed.MIXTURES)
+    },
 }
 HOPELESS = {
     f"{name}_{kind}": Hopeless(make, kind)

@@ -2,8 +2,8 @@
 
 At a strictly complementary solution these equations are regular: those of Alizadeh,
 Haeberly and Overton (1998) for symmetric cones, `s o y = 0` with the Jordan product,
-and for the exponential cone the surface and the direction of its normal. So Newton's
-method finds the solution to any number of digits.
+and for exponential and power cones the surface and the direction of its normal. So
+Newton's method finds the solution to any number of digits.
 
 A cone on whose inside `s` lies has `y = 0`, and one on whose inside `y` lies has
 `s = 0`: linear equations, told by exact zeros of the point from which it starts.
@@ -18,6 +18,7 @@ from tests.hard import fixed_point as fp
 from tf_cvxlayers.program.cones import (
     EXPONENTIAL,
     NONNEGATIVE,
+    POWER,
     PSD,
     SECOND_ORDER,
     ZERO,
@@ -169,11 +170,38 @@ def _exponential(_cone, y, s):
     return tuple(np.array(part, object) for part in (value, in_s, in_y))
 
 
+def _power(cone, y, s):
+    """`a log x + (1 - a) log y = log |z|`, and a normal `(a f / x, (1 - a) f / y, -sign
+    z)` with `f = |z|`."""
+    first, second, last = s
+    if first <= 0 or second <= 0 or last == 0:
+        raise ArithmeticError("outside the domain of the logarithm")
+    a = fp.fixed(cone.parameter).item()
+    b = fp.ONE - a
+    value = [
+        fp.times(a, fp.log(first)) + fp.times(b, fp.log(second)) - fp.log(abs(last)),
+        fp.times(y[0], first) + fp.times(a, fp.times(y[2], last)),
+        fp.times(y[1], second) + fp.times(b, fp.times(y[2], last)),
+    ]
+    in_s = [
+        [fp.over(a, first), fp.over(b, second), -fp.over(fp.ONE, last)],
+        [y[0], 0, fp.times(a, y[2])],
+        [0, y[1], fp.times(b, y[2])],
+    ]
+    in_y = [
+        [0, 0, 0],
+        [first, 0, fp.times(a, last)],
+        [0, second, fp.times(b, last)],
+    ]
+    return tuple(np.array(part, object) for part in (value, in_s, in_y))
+
+
 _JORDAN = {SECOND_ORDER: _arrow, PSD: _symmetrized_product}
 _CURVED = {
     SECOND_ORDER: _symmetric,
     PSD: _symmetric,
     EXPONENTIAL: _exponential,
+    POWER: _power,
 }
 
 
@@ -226,10 +254,18 @@ def _exponential_margin(face, y, s):
     return float(min(s[1], s[2], -y[0], y[2]))
 
 
+def _power_margin(face, y, s):
+    a = face.cone.parameter
+    if face.held == "y":
+        return float(min(*s[:2], s[0] ** a * s[1] ** (1.0 - a) - abs(s[2])))
+    return float(min(*s[:2], abs(s[2]), *y[:2], -y[2] * np.sign(s[2])))
+
+
 _MARGINS = {
     ZERO: _flat_margin,
     NONNEGATIVE: _flat_margin,
     SECOND_ORDER: _spectral_margin(_second_order_spectrum),
     PSD: _spectral_margin(_psd_spectrum),
     EXPONENTIAL: _exponential_margin,
+    POWER: _power_margin,
 }

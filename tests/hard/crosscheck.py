@@ -12,6 +12,7 @@ from tf_cvxlayers.program.cone_program import ConeData
 from tf_cvxlayers.program.cones import (
     EXPONENTIAL,
     NONNEGATIVE,
+    POWER,
     PSD,
     SECOND_ORDER,
     ZERO,
@@ -24,6 +25,7 @@ _CONES = {
     SECOND_ORDER: lambda cone: clarabel.SecondOrderConeT(cone.rows),
     PSD: lambda cone: clarabel.PSDTriangleConeT(int(cone.parameter)),
     EXPONENTIAL: lambda cone: clarabel.ExponentialConeT(),
+    POWER: lambda cone: clarabel.PowerConeT(cone.parameter),
 }
 
 

@@ -75,6 +75,14 @@ def exponential_pair(a: float, b: float, factor: float) -> Pair:
     return factor * np.array([-1.0, a / b - 1.0, b / c]), np.array([a, b, c])
 
 
+def power_pair(rng: np.random.Generator, a: float) -> Pair:
+    """A point of the surface of a power cone, and a normal."""
+    x, y, sign = positive(rng), positive(rng), rng.choice([-1.0, 1.0])
+    f = x**a * y ** (1.0 - a)
+    normal = np.array([a * f / x, (1.0 - a) * f / y, -sign])
+    return positive(rng) * normal, np.array([x, y, sign * f])
+
+
 def definite(rng: np.random.Generator, size: int, smallest: float = 0.1) -> np.ndarray:
     """A positive definite matrix with eigenvalues from `smallest` to one."""
     Q, _ = np.linalg.qr(rng.normal(size=(size, size)))

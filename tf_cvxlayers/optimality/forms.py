@@ -6,6 +6,7 @@ engines' last steps too.
 
 import numpy as np
 
+from tf_cvxlayers.optimality.cones.table import geometry_of
 from tf_cvxlayers.program.cone_program import ConeStructure
 
 # A dense factorization wins below this order, and up to the second one if A is full.
@@ -83,6 +84,13 @@ def milliseconds(structure: ConeStructure, batch: int) -> float:
     return form(structure, batch)
 
 
+def curved_milliseconds(structure: ConeStructure) -> float:
+    """About what decompositions of single cones take for each element, in whatever form
+    the matrices are."""
+    runs = structure.cones.runs
+    return sum(run.number * geometry_of(run).milliseconds for run in runs)
+
+
 def numbers(structure: ConeStructure) -> int:
     """How many numbers the matrices of one element hold, in the form that suits."""
     band = structure.band
@@ -96,7 +104,8 @@ def _dense_milliseconds(structure: ConeStructure, batch: int) -> float:
     order, work = dense_work(structure)
     # Numbers that do not stay near a processor take time too.
     far = max(dense_numbers(structure) - _NEAR, 0)
-    return 3.3 + batch * (1.8e-3 * order + 8.9e-7 * work + 1e-5 * far)
+    each = 1.8e-3 * order + 8.9e-7 * work + 1e-5 * far
+    return 3.3 + batch * (each + curved_milliseconds(structure))
 
 
 def _band_milliseconds(structure: ConeStructure, batch: int) -> float:

@@ -23,7 +23,11 @@ from tf_cvxlayers.linalg.batch_axis import batch_size
 from tf_cvxlayers.optimality.adjoint import data_gradient, direct_adjoint
 from tf_cvxlayers.optimality.certificates import is_infeasible
 from tf_cvxlayers.optimality.cones.derivative import derivative_size
-from tf_cvxlayers.optimality.forms import dense_numbers, fits_dense
+from tf_cvxlayers.optimality.forms import (
+    curved_milliseconds,
+    dense_numbers,
+    fits_dense,
+)
 from tf_cvxlayers.optimality.matrices import (
     dense_matrices,
     sparse_matrices,
@@ -122,7 +126,8 @@ class Diffcp(Engine):
 
     def milliseconds(self, structure: ConeStructure, batch: int) -> float:
         entries = structure.A.size + structure.P.size + structure.n + structure.m
-        return 2.3 + batch * SOLVERS[self.solver].slowness * (0.18 + 5.9e-4 * entries)
+        each = SOLVERS[self.solver].slowness * (0.18 + 5.9e-4 * entries)
+        return 2.3 + batch * (each + curved_milliseconds(structure))
 
     def bytes_needed(self, structure: ConeStructure) -> int:
         if fits_dense(structure):

@@ -153,6 +153,29 @@ def by_qr(Q: tf.Tensor, R: tf.Tensor) -> tuple[PseudoInverse, Coordinates]:
     return PseudoInverse(least_squares, multipliers), space
 
 
+def by_single_row(A: tf.Tensor, from_within: bool) -> tuple[PseudoInverse, Coordinates]:
+    """From one equality, which may be of zeros.
+
+    Args:
+        A: `[B, 1, n]`.
+        from_within: whether to see the null space from within it.
+    """
+    squares = tf.reduce_sum(A * A, axis=2, keepdims=True)
+    inverse = tf.math.divide_no_nan(A, squares)[:, 0]
+    E = tf.math.divide_no_nan(A, tf.sqrt(squares))
+
+    def multipliers(g):
+        return tf.reduce_sum(inverse * g, axis=1, keepdims=True)
+
+    space: Coordinates
+    if from_within:
+        space = Within(Subspace(E))
+    else:
+        outside = tf.matmul(E, E, transpose_a=True)
+        space = Projector(tf.eye(A.shape[2], dtype=A.dtype) - outside, outside)
+    return PseudoInverse(lambda b: inverse * b, multipliers), space
+
+
 def by_singular_values(A: tf.Tensor, zero: float) -> tuple[PseudoInverse, Coordinates]:
     """From singular values, for equalities that may depend on one another.
 

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_cvxlayers.engines.base import Engine
-from tf_cvxlayers.engines.interior_point.cones.table import SYMMETRIC_CONES
+from tf_cvxlayers.engines.interior_point.cones.table import INTERIOR_CONES
 from tf_cvxlayers.engines.interior_point.null_space import solve_in_null_space
 from tf_cvxlayers.engines.interior_point.phases import solved_in_phases
 from tf_cvxlayers.linalg.dense_rows import DenseRows
@@ -26,17 +26,19 @@ from tf_cvxlayers.runtime.chunks import in_chunks
 class InteriorPoint(Engine):
     """Solves the whole batch at once by an interior-point method in TensorFlow ops.
 
-    Handles quadratic and linear objectives with equalities, inequalities and
-    second-order cones: of up to a few hundred variables, for which dense matrices are
-    the right ones, and of thousands where equalities and inequalities tie variables to
-    near ones alone, as in chains, control, storage and total variation. Such matrices
-    have a band, and are factored by cyclic reduction. No Python runs in it: a model
-    that uses it is served by anything that runs TensorFlow.
+    Handles quadratic and linear objectives with every cone of the package: equalities,
+    inequalities, second-order, PSD, exponential and power cones, in any product. Of up
+    to a few hundred variables, for which dense matrices are the right ones, and of
+    thousands where equalities and inequalities tie variables to near ones alone, as in
+    chains, control, storage and total variation. Such matrices have a band, and are
+    factored by cyclic reduction. No Python runs in it: a model that uses it is served
+    by anything that runs TensorFlow.
 
     The homogeneous embedding (Goulart and Chen, "Clarabel", arXiv 2405.12762) is
-    followed from a well-centred start by Mehrotra's predictor and corrector steps with
-    Nesterov-Todd scaling; every element stops by itself and is not moved by its
-    neighbours. Newton's method on the optimality conditions finishes to rounding.
+    followed from a well-centred start by Mehrotra's predictor and corrector steps, with
+    Nesterov-Todd scaling for symmetric cones and a primal-dual scaling for exponential
+    and power cones; every element stops by itself and is not moved by its neighbours.
+    Newton's method on the optimality conditions finishes to rounding.
 
     Args:
         tolerance: the relative residual up to which an element is iterated, where
@@ -66,7 +68,7 @@ class InteriorPoint(Engine):
 
     @property
     def cones(self) -> frozenset[str]:
-        return frozenset({cones.ZERO, *SYMMETRIC_CONES})
+        return frozenset({cones.ZERO, *INTERIOR_CONES})
 
     def milliseconds(self, structure: ConeStructure, batch: int) -> float:
         return forms.milliseconds(structure, batch)

@@ -27,12 +27,17 @@ class State(NamedTuple):
 
 def started(embedding: Embedding, cone: EmbeddingCone) -> State:
     """The state before the first iteration: the point of least squares, moved into the
-    cone (Vandenberghe, section 5.3)."""
+    cone (Vandenberghe, section 5.3); where that is not symmetric, its identity."""
+    one = embedding.zero + 1.0
+    none = tf.zeros_like(one, tf.int32)
+    if not cone.is_symmetric:
+        pair = one * cone.identity
+        point = Iterate(tf.zeros_like(embedding.minus_q), pair, pair)
+        return State(point, none, none)
     no_refinement = Refinement.of(tf.constant(False))
     unit = NewtonSystem.of(embedding.P, embedding.A, no_refinement)
     x, z = unit.solve(embedding.minus_q, embedding.b)
     # The entry of (tau, kappa), at one, is on no boundary.
-    one = embedding.zero + 1.0
     s, z = tf.concat([one, -z], axis=2), tf.concat([one, z], axis=2)
     s, z = (_moved_inside(cone, part)[:, :, 1:] for part in (s, z))
     if cone.exact is not None:
@@ -40,7 +45,6 @@ def started(embedding: Embedding, cone: EmbeddingCone) -> State:
     mu = tf.reduce_sum(s * z, axis=2, keepdims=True) / max(cone.degree - 1, 1)
     kappa = tf.maximum(mu, 1.0)
     point = Iterate(x, tf.concat([one, z], axis=2), tf.concat([kappa, s], axis=2))
-    none = tf.zeros_like(one, tf.int32)
     return State(point, none, none)
 
 

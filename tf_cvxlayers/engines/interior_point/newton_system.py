@@ -1,6 +1,6 @@
 """The linear system of Newton's step at a scaling, factored.
 
-In scaled coordinates `z~ = W dz`, with `F = W^-1 A`, it is
+In scaled coordinates `z~ = W dz`, with `F = W^-T A`, it is
 
     (P + F'F) dx = a + F'c,      z~ = F dx - c.
 
@@ -71,7 +71,7 @@ class NewtonSystem(NamedTuple):
         refinement: Refinement,
         exact: np.ndarray | None = None,
     ) -> "NewtonSystem":
-        """The system of a program, given `F = W^-1 A`."""
+        """The system of a program, given `F = W^-T A`."""
         H = P.plus(F.gram(F))
         proximal = refinement.proximal if exact is None else _PROXIMAL[0]
         added = tf.maximum(proximal * H.diagonal_part(), _LEAST)

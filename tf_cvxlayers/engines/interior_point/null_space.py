@@ -16,7 +16,7 @@ there `w` is `x - x0` itself, and all is seen from within the subspace
 
 Where equalities depend on one another, `R` is singular. Such elements are solved with
 the projector onto the null space in the place of `N`, from singular values, and a term
-in the objective that keeps `w` in it.
+in the objective that keeps `w` in it. A single equality always has its projector.
 """
 
 from collections.abc import Callable
@@ -29,6 +29,7 @@ from tf_cvxlayers.engines.interior_point.coordinates import (
     Coordinates,
     PseudoInverse,
     by_qr,
+    by_single_row,
     by_singular_values,
 )
 from tf_cvxlayers.errors import Status
@@ -66,6 +67,10 @@ def solve_in_null_space(
     """
     n, p = matrices.q.shape[1], dims.zero
     divided = _Divided.of(matrices, dims)
+    if p == 1:
+        # With as many coordinates as variables a row of zeros is no other case: there
+        # is one solver in the graph, not two.
+        return divided.solved(*by_single_row(divided.A, divided.is_diagonal), solver)
     if p >= n:
         return divided.solved(*by_singular_values(divided.A, _DEPENDENT), solver)
     Q, R = tf.linalg.qr(

@@ -3,10 +3,10 @@
 A step solves the linearized equations of the embedding with right-hand sides
 `-eta rho`, and
 
-    lambda o (W dz + W^-1 ds) = -lambda o d
+    W dz + W^-T ds = -d
 
 (Vandenberghe, "The CVXOPT linear and quadratic cone program solvers", 2010, section
-5.3). In scaled coordinates `z~ = W dz`, `s~ = W^-1 ds` the last one reads
+5.3). In scaled coordinates `z~ = W dz`, `s~ = W^-T ds` the last one reads
 `s~ = -(d + z~)`, and the solution is the sum of two vectors `(x, z~)`, one of them
 times the scaled `dtau`, that need one factorization (`newton_system`).
 """
@@ -61,12 +61,11 @@ def step(
     remaining = 1.0 - _length(scaling, dz, ds, _BACK_OFF)
     centring = remaining * remaining * remaining
     mu = inner(scaling.point, scaling.point) / cone.degree
-    curvature = scaling.product(ds, dz) - centring * mu * cone.identity
-    d = scaling.point + scaling.divide(curvature)
+    d = scaling.point + scaling.correction(dz, ds, centring * mu)
     dx, dz = equations.corrector(d, 1.0 - centring, column)
     ds = -(d + dz)
 
-    direction = Iterate(dx, scaling.inverse(dz), scaling.times(ds))
+    direction = Iterate(dx, scaling.inverse(dz), scaling.transposed(ds))
     share = _BACK_OFF - _CAUTION * tf.nn.relu(centring - _USUAL)
     return direction, _length(scaling, dz, ds, share)
 
@@ -98,8 +97,8 @@ class _Linearized(NamedTuple):
     Attributes:
         embedding, point, system: what they are made of.
         minus_dual: `-rho_x [B, 1, n]`.
-        rows: `W^-1` of the residuals of the gap and of the rows, `[B, 1, 1 + m]`.
-        one_b: `W^-1 (1, b) [B, 1, 1 + m]`; its first entry is the `dtau` of a scaled
+        rows: `W^-T` of the residuals of the gap and of the rows, `[B, 1, 1 + m]`.
+        one_b: `W^-T (1, b) [B, 1, 1 + m]`; its first entry is the `dtau` of a scaled
             `dtau` of one.
         gradient: of the gap in `(x, z~)`, `[B, 1, n + 1 + m]`.
         scaled_tau: the entry of `lambda` for `(tau, kappa)`, `[B, 1, 1]`.
@@ -124,7 +123,9 @@ class _Linearized(NamedTuple):
         system: NewtonSystem,
     ) -> "_Linearized":
         """The equations at a point."""
-        scaled = scaling.inverse(tf.concat([residual.rows, embedding.one_b], axis=1))
+        scaled = scaling.inverse_transposed(
+            tf.concat([residual.rows, embedding.one_b], axis=1)
+        )
         rows, one_b = tf.split(scaled, 2, axis=1)
         gradient = 2.0 * residual.Px / point.tau - embedding.minus_q
         return cls(

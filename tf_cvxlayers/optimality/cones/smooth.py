@@ -11,9 +11,13 @@ positive semidefinite, and `c = grad g(s)`,
     [ I + H   -c ] [ ds  ]   [ du ]
     [   c'     0 ] [ dmu ] = [ 0  ]
 
-gives `ds = E du` with `E = W - W c c'W / (c'W c)`, `W = (I + H)^-1`. The derivative of
-the projection onto the dual cone at `v = y - s = -u` is `D = I - E`. (Friberg,
-"Projection onto the exponential cone", 2021, has the projection itself.)
+gives `ds = E du`, where `E` is the inverse of `I + H` in the plane across `c`. The
+derivative of the projection onto the dual cone at `v = y - s = -u` is `D = I - E`.
+(Friberg, "Projection onto the exponential cone", 2021, has the projection itself.)
+Since `g(t s) = t g(s)`, `c's = g(s) = 0` and `H s = 0` (Euler). So the eigenvectors of
+`D` are `c`, `s` and what is across both, `r`, of unit length, with the eigenvalues
+
+    1,   0,   h / (1 + h),   h = r'H r.
 
 Off the smooth surface: `y = 0` with `s` inside gives `D = 0`, `s = 0` with `y` inside
 the dual cone gives `D = I`, and on a flat face `D` is that of the face.
@@ -24,7 +28,6 @@ import abc
 import numpy as np
 import tensorflow as tf
 
-from tf_cvxlayers.linalg.eigenvalues import eigenvalues
 from tf_cvxlayers.optimality.cones.protocol import ConeGeometry
 
 # Of `y` and `s` one counts as zero when it is so much smaller than the other one: at a
@@ -68,6 +71,10 @@ class SmoothCone(ConeGeometry):
         return v
 
     @property
+    def milliseconds(self) -> float:
+        return 0.018
+
+    @property
     def keeps_axes(self) -> bool:
         return False
 
@@ -88,8 +95,25 @@ class SmoothCone(ConeGeometry):
         )
 
     def spectrum(self, y: tf.Tensor, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        values, basis = eigenvalues(self._derivative(y, s))
-        return tf.clip_by_value(values, 0.0, 1.0), basis
+        gradient, hessian = self.surface(s)
+        mu = _multiplier(gradient, y)
+        across, along = _normalized(gradient), _normalized(s)
+        rest = _normalized(tf.linalg.cross(across, along))
+        bent = tf.reduce_sum(rest * tf.linalg.matvec(hessian, rest), axis=1)
+        h = tf.nn.relu(-mu * bent)
+        one, zero = tf.ones_like(mu), tf.zeros_like(mu)
+        values = tf.stack([one, zero, h / (1.0 + h)], axis=1)
+        basis = tf.stack([across, along, rest], axis=2)
+        finite = tf.expand_dims(
+            _is_finite(values) & _is_finite(across) & _is_finite(rest), 1
+        )
+        no_y, no_s = (tf.expand_dims(flag, 1) for flag in _vanishing(y, s))
+        smooth = finite & ~no_y & ~no_s
+        sides = tf.where(no_s, tf.ones_like(s), self.on_face(y, s))
+        sides = tf.where(no_y, tf.zeros_like(s), sides)
+        values = tf.where(smooth, values, sides)
+        eye = tf.eye(3, dtype=s.dtype)
+        return values, tf.where(tf.expand_dims(smooth, 2), basis, eye)
 
     def sides(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
         """The regions of `v` are `-K`, with `y = 0`; `K*`, with `s = 0`; that of the
@@ -122,28 +146,14 @@ class SmoothCone(ConeGeometry):
     def turned(self, basis: tf.Tensor, part: tf.Tensor, transpose: bool) -> tf.Tensor:
         return tf.matmul(basis, part, transpose_a=transpose)
 
-    def _derivative(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
-        """`D [C, 3, 3]`."""
-        gradient, hessian = self.surface(s)
-        mu = _multiplier(gradient, y)
-        eye = tf.eye(3, dtype=s.dtype)
-        H = -mu[:, None, None] * hessian
-        finite = _is_finite(gradient) & _is_finite(tf.reshape(H, [-1, 9]))
-        H = tf.where(finite[:, None, None], H, tf.zeros_like(H))
-        W = tf.linalg.inv(eye + H)
-        Wc = tf.linalg.matvec(W, gradient)
-        cWc = tf.reduce_sum(gradient * Wc, axis=1)
-        D = eye - W + tf.expand_dims(Wc, 2) * tf.expand_dims(Wc, 1) / cWc[:, None, None]
-        D = tf.where(finite[:, None, None], D, tf.linalg.diag(self.on_face(y, s)))
-        no_y, no_s = _vanishing(y, s)
-        D = tf.where(no_y[:, None, None], tf.zeros_like(D), D)
-        D = tf.where(no_s[:, None, None], eye + tf.zeros_like(D), D)
-        return 0.5 * (D + tf.linalg.matrix_transpose(D))
-
 
 def matrix(rows: list[list[tf.Tensor]]) -> tf.Tensor:
     """The matrices `[C, 3, 3]` with these entries, `[C]` each."""
     return tf.stack([tf.stack(row, axis=1) for row in rows], axis=1)
+
+
+def _normalized(v: tf.Tensor) -> tf.Tensor:
+    return v / tf.norm(v, axis=1, keepdims=True)
 
 
 def _multiplier(gradient: tf.Tensor, y: tf.Tensor) -> tf.Tensor:

@@ -20,7 +20,7 @@ class EqualityScaling(NamedTuple):
 
     point: tf.Tensor
 
-    def times(self, v: tf.Tensor) -> tf.Tensor:
+    def transposed(self, v: tf.Tensor) -> tf.Tensor:
         """The step of slacks, from the scaled one."""
         return tf.zeros_like(v)
 
@@ -28,13 +28,18 @@ class EqualityScaling(NamedTuple):
         """`W^-1 v`."""
         return v / _DELTA**0.5
 
-    def product(self, u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
-        """Nothing is complementary."""
-        return tf.zeros_like(u)
+    def inverse_transposed(self, v: tf.Tensor) -> tf.Tensor:
+        """`W^-T v`, as `W^-1 v`."""
+        return self.inverse(v)
 
-    def divide(self, v: tf.Tensor) -> tf.Tensor:
+    def scaled_columns(self, A: tf.Tensor) -> tf.Tensor:
+        """`W^-T A`."""
+        columns = self.inverse_transposed(tf.linalg.matrix_transpose(A))
+        return tf.linalg.matrix_transpose(columns)
+
+    def correction(self, dz: tf.Tensor, ds: tf.Tensor, mu: tf.Tensor) -> tf.Tensor:
         """Nothing is complementary."""
-        return tf.zeros_like(v)
+        return tf.zeros_like(dz)
 
     def steepness(self, d: tf.Tensor) -> tf.Tensor:
         """No step leads to a boundary, `[B, 1, 1]`."""
@@ -45,6 +50,7 @@ class EqualityScaling(NamedTuple):
 class Equalities:
     """So many equalities."""
 
+    is_symmetric: ClassVar[bool] = True
     is_diagonal: ClassVar[bool] = True
     has_slack: ClassVar[bool] = False
 

@@ -16,28 +16,32 @@ class OrthantScaling(NamedTuple):
     w: tf.Tensor
     w_inverse: tf.Tensor
 
-    def times(self, v: tf.Tensor) -> tf.Tensor:
-        """`W v`."""
+    def transposed(self, v: tf.Tensor) -> tf.Tensor:
+        """`W'v`, as `W v`."""
         return self.w * v
 
     def inverse(self, v: tf.Tensor) -> tf.Tensor:
         """`W^-1 v`."""
         return self.w_inverse * v
 
-    def product(self, u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
-        """`u o v`."""
-        return u * v
+    def inverse_transposed(self, v: tf.Tensor) -> tf.Tensor:
+        """`W^-T v`, as `W^-1 v`."""
+        return self.inverse(v)
 
-    def divide(self, v: tf.Tensor) -> tf.Tensor:
-        """The `u` with `lambda o u = v`."""
-        return v / self.point
+    def scaled_columns(self, A: tf.Tensor) -> tf.Tensor:
+        """`W^-T A`."""
+        return tf.linalg.matrix_transpose(self.w_inverse) * A
+
+    def correction(self, dz: tf.Tensor, ds: tf.Tensor, mu: tf.Tensor) -> tf.Tensor:
+        """The `u` with `lambda o u = ds o dz - mu e`."""
+        return (ds * dz - mu) / self.point
 
     def steepness(self, d: tf.Tensor) -> tf.Tensor:
         """The largest `t` with `lambda + d / t` on the boundary, `[B, 1, 1]`."""
         return -tf.reduce_min(d / self.point, axis=[1, 2], keepdims=True)
 
     def inverse_rows(self, A: Rows) -> Rows:
-        """`W^-1 A`, for a matrix without the first row."""
+        """`W^-T A`, for a matrix without the first row."""
         return A.scaled(self.w_inverse[:, 0, 1:])
 
 
@@ -45,6 +49,7 @@ class OrthantScaling(NamedTuple):
 class Orthant:
     """The nonnegative orthant of so many rows."""
 
+    is_symmetric: ClassVar[bool] = True
     is_diagonal: ClassVar[bool] = True
     has_slack: ClassVar[bool] = True
 

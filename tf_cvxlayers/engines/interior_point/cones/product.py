@@ -10,10 +10,10 @@ import tensorflow as tf
 from tf_cvxlayers.engines.interior_point.cones.equalities import Equalities
 from tf_cvxlayers.engines.interior_point.cones.orthant import Orthant, OrthantScaling
 from tf_cvxlayers.engines.interior_point.cones.protocol import (
+    InteriorCone,
     ScalingPoint,
-    SymmetricCone,
 )
-from tf_cvxlayers.engines.interior_point.cones.table import SYMMETRIC_CONES
+from tf_cvxlayers.engines.interior_point.cones.table import INTERIOR_CONES
 from tf_cvxlayers.linalg.dense_rows import DenseRows
 from tf_cvxlayers.linalg.rows import Rows
 from tf_cvxlayers.program.cones import ConeDims
@@ -32,21 +32,21 @@ class ProductScaling(NamedTuple):
         """`lambda`."""
         return tf.concat([factor.point for factor in self.factors], axis=-1)
 
-    def times(self, v: tf.Tensor) -> tf.Tensor:
-        """`W v`."""
-        return self._each("times", v)
+    def transposed(self, v: tf.Tensor) -> tf.Tensor:
+        """`W'v`."""
+        return self._each("transposed", v)
 
     def inverse(self, v: tf.Tensor) -> tf.Tensor:
         """`W^-1 v`."""
         return self._each("inverse", v)
 
-    def product(self, u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
-        """`u o v`."""
-        return self._each("product", u, v)
+    def inverse_transposed(self, v: tf.Tensor) -> tf.Tensor:
+        """`W^-T v`."""
+        return self._each("inverse_transposed", v)
 
-    def divide(self, v: tf.Tensor) -> tf.Tensor:
-        """The `u` with `lambda o u = v`."""
-        return self._each("divide", v)
+    def correction(self, dz: tf.Tensor, ds: tf.Tensor, mu: tf.Tensor) -> tf.Tensor:
+        """What `d` is beyond `lambda`, see `ScalingPoint`."""
+        return self._each("correction", dz, ds, more=(mu,))
 
     def steepness(self, d: tf.Tensor) -> tf.Tensor:
         """The largest `t` with `lambda + d / t` on the boundary, `[B, 1, 1]`."""
@@ -56,20 +56,21 @@ class ProductScaling(NamedTuple):
         )
 
     def inverse_rows(self, A: Rows) -> Rows:
-        """`W^-1 A`, for a matrix without the first row."""
+        """`W^-T A`, for a matrix without the first row."""
         if self.is_diagonal:
             ones = tf.ones_like(self.factors[0].point[:, :, :1])
             ones = tf.tile(ones, [1, 1, sum(self.rows)])
             return A.scaled(self.inverse(ones)[:, 0, 1:])
-        columns = tf.linalg.matrix_transpose(A.dense())
-        columns = self.inverse(tf.pad(columns, [[0, 0], [0, 0], [1, 0]]))[:, :, 1:]
-        return DenseRows(tf.linalg.matrix_transpose(columns))
+        first = tf.pad(A.dense(), [[0, 0], [1, 0], [0, 0]])
+        parts = zip(self.factors, tf.split(first, self.rows, axis=1), strict=True)
+        scaled = [factor.scaled_columns(part) for factor, part in parts]
+        return DenseRows(tf.concat(scaled, axis=1)[:, 1:])
 
-    def _each(self, name: str, *vectors: tf.Tensor) -> tf.Tensor:
+    def _each(self, name: str, *vectors: tf.Tensor, more=()) -> tf.Tensor:
         parts = zip(*(tf.split(v, self.rows, axis=-1) for v in vectors), strict=True)
         return tf.concat(
             [
-                getattr(factor, name)(*own)
+                getattr(factor, name)(*own, *more)
                 for factor, own in zip(self.factors, parts, strict=True)
             ],
             axis=-1,
@@ -89,7 +90,7 @@ class EmbeddingCone:
     """
 
     orthant: Orthant
-    others: tuple[SymmetricCone, ...]
+    others: tuple[InteriorCone, ...]
 
     @classmethod
     def of(cls, dims: ConeDims) -> "EmbeddingCone":
@@ -99,11 +100,11 @@ class EmbeddingCone:
         if not equalities:
             first = Orthant(1 + dims.nonnegative)
             rest = dataclasses.replace(rest, nonnegative=0)
-        others = tuple(SYMMETRIC_CONES[run.kind](run) for run in rest.runs)
+        others = tuple(INTERIOR_CONES[run.kind](run) for run in rest.runs)
         return cls(first, (*equalities, *others))
 
     @property
-    def cones(self) -> tuple[SymmetricCone, ...]:
+    def cones(self) -> tuple[InteriorCone, ...]:
         """All of them, in the order of their rows."""
         return self.orthant, *self.others
 
@@ -130,6 +131,11 @@ class EmbeddingCone:
             return None
         rows = [np.full(cone.rows, 1.0 - cone.has_slack) for cone in self.cones]
         return np.concatenate(rows)[1:]
+
+    @property
+    def is_symmetric(self) -> bool:
+        """Whether all of them are."""
+        return all(cone.is_symmetric for cone in self.cones)
 
     def distance(self, v: tf.Tensor) -> tf.Tensor:
         """How far outside it is: the least `t` with `v + t e` inside, `[B, 1, 1]`."""

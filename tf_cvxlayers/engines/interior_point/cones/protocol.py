@@ -1,10 +1,12 @@
 """What the interior-point method asks of a cone.
 
-The cones are symmetric: each has a product `u o v` with an identity `e` (its Jordan
-algebra), and for a pair `(s, z)` in its interior there is one Nesterov-Todd scaling,
-the matrix `W` with `W z = W^-1 s = lambda`. In scaled coordinates both are the same
-point, and steps, products and the boundary are seen from there (Vandenberghe, "The
-CVXOPT linear and quadratic cone program solvers", 2010, section 4).
+For a pair `(s, z)` in the interiors of a cone and of its dual there is a matrix `W`
+with `W z = W^-T s = lambda`, the scaling: `s` and `z` are the same point in scaled
+coordinates, and from there steps and the boundary are seen. Of symmetric cones it is
+the one of Nesterov and Todd, and `u o v` is the product of their Jordan algebra, with
+the identity `e` (Vandenberghe, "The CVXOPT linear and quadratic cone program solvers",
+2010, section 4). Cones that are not symmetric have neither; `nonsymmetric` says what
+takes their place.
 
 A kind of cone is a file in this folder with two classes that follow these protocols,
 and a line in `table`. Vectors are `[B, k, rows]`, k of them for each element, and the
@@ -19,37 +21,52 @@ import tensorflow as tf
 
 
 class ScalingPoint(Protocol):
-    """The Nesterov-Todd scaling of equal cones, and what is seen from its point."""
+    """The scaling of equal cones, and what is seen from its point."""
 
     @property
     def point(self) -> tf.Tensor:
         """`lambda`."""
 
-    def times(self, v: tf.Tensor) -> tf.Tensor:
-        """`W v`."""
+    def transposed(self, v: tf.Tensor) -> tf.Tensor:
+        """`W'v`."""
 
     def inverse(self, v: tf.Tensor) -> tf.Tensor:
         """`W^-1 v`."""
 
-    def product(self, u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
-        """`u o v`."""
+    def inverse_transposed(self, v: tf.Tensor) -> tf.Tensor:
+        """`W^-T v`."""
 
-    def divide(self, v: tf.Tensor) -> tf.Tensor:
-        """The `u` with `lambda o u = v`."""
+    def scaled_columns(self, A: tf.Tensor) -> tf.Tensor:
+        """`W^-T A`, for `A [1 or B, rows, n]`."""
+
+    def correction(self, dz: tf.Tensor, ds: tf.Tensor, mu: tf.Tensor) -> tf.Tensor:
+        """What `d` is beyond `lambda` for a step that corrects another one for its
+        curvature, and is centred.
+
+        Of symmetric cones, the `u` with `lambda o u = ds o dz - mu e`.
+
+        Args:
+            dz, ds: the step, in scaled coordinates.
+            mu: the complementarity to aim at, `[B, 1, 1]`.
+        """
 
     def steepness(self, d: tf.Tensor) -> tf.Tensor:
         """The `t` such that `lambda + d / t` is on the boundary, for the vector where
-        it is largest, `[B, 1, 1]`; not positive where all point to the inside."""
+        it is largest, `[B, 1, 1]`; not positive where all point to the inside. The
+        first of two vectors is a step of `z`, the second one of `s`."""
 
 
-class SymmetricCone(Protocol):
-    """Equal symmetric cones.
+class InteriorCone(Protocol):
+    """Equal cones.
 
     Attributes:
+        is_symmetric: whether they are their own duals, so that what is far from both
+            can be moved along `identity` to be inside of both.
         is_diagonal: whether `W` is.
         has_slack: whether `s` may be anything but zero.
     """
 
+    is_symmetric: ClassVar[bool]
     is_diagonal: ClassVar[bool]
     has_slack: ClassVar[bool]
 
@@ -63,11 +80,12 @@ class SymmetricCone(Protocol):
 
     @property
     def identity(self) -> np.ndarray:
-        """The identity `e` of the algebra, `[rows]`."""
+        """The `s = z` that is on the central path at `mu = 1`, `[rows]`: `e` of the
+        algebra, where there is one."""
 
     def outside(self, v: tf.Tensor) -> tf.Tensor:
         """How far each is outside: the least `t` with `v + t e` inside,
-        `[B, k, cones]`."""
+        `[B, k, cones]`. Of symmetric cones."""
 
     def scaling(self, s: tf.Tensor, z: tf.Tensor) -> ScalingPoint:
         """The scaling at `s, z [B, 1, rows]`, both in the interior."""

@@ -25,8 +25,8 @@ class SecondOrderScaling(NamedTuple):
     w1: tf.Tensor
     size: int
 
-    def times(self, v: tf.Tensor) -> tf.Tensor:
-        """`W v`."""
+    def transposed(self, v: tf.Tensor) -> tf.Tensor:
+        """`W'v`, as `W v`."""
         v0, v1 = self._parts(v)
         along = _inner(self.w1, v1)
         tail = v1 + (v0 + along / (1.0 + self.w0)) * self.w1
@@ -41,15 +41,20 @@ class SecondOrderScaling(NamedTuple):
         both = tf.concat([self.w0 * v0 - along, tail], axis=-1)
         return _side_by_side(both / self.eta)
 
-    def product(self, u: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
-        """`u o v`."""
-        (u0, u1), (v0, v1) = self._parts(u), self._parts(v)
-        both = tf.concat([u0 * v0 + _inner(u1, v1), u0 * v1 + v0 * u1], axis=-1)
-        return _side_by_side(both)
+    def inverse_transposed(self, v: tf.Tensor) -> tf.Tensor:
+        """`W^-T v`, as `W^-1 v`."""
+        return self.inverse(v)
 
-    def divide(self, v: tf.Tensor) -> tf.Tensor:
-        """The `u` with `lambda o u = v`."""
-        (p0, p1), (v0, v1) = self._parts(self.point), self._parts(v)
+    def scaled_columns(self, A: tf.Tensor) -> tf.Tensor:
+        """`W^-T A`."""
+        columns = self.inverse_transposed(tf.linalg.matrix_transpose(A))
+        return tf.linalg.matrix_transpose(columns)
+
+    def correction(self, dz: tf.Tensor, ds: tf.Tensor, mu: tf.Tensor) -> tf.Tensor:
+        """The `u` with `lambda o u = ds o dz - mu e`."""
+        (u0, u1), (v0, v1) = self._parts(ds), self._parts(dz)
+        v0, v1 = u0 * v0 + _inner(u1, v1) - mu[..., None], u0 * v1 + v0 * u1
+        p0, p1 = self._parts(self.point)
         top = (p0 * v0 - _inner(p1, v1)) / _determinant(p0, p1)
         return _side_by_side(tf.concat([top, (v1 - top * p1) / p0], axis=-1))
 
@@ -70,6 +75,7 @@ class SecondOrderScaling(NamedTuple):
 class SecondOrder:
     """So many second-order cones of one size."""
 
+    is_symmetric: ClassVar[bool] = True
     is_diagonal: ClassVar[bool] = False
     has_slack: ClassVar[bool] = True
 
@@ -106,7 +112,7 @@ class SecondOrder:
         w0, w1 = (s0 + z0) / double_gamma, (s1 - z1) / double_gamma
         eta = tf.sqrt(s_root / z_root)
         scaling = SecondOrderScaling(z, eta, w0, w1, self.size)
-        return scaling._replace(point=scaling.times(z))
+        return scaling._replace(point=scaling.transposed(z))
 
 
 def _heads_and_tails(v: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
