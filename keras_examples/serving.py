@@ -2,10 +2,10 @@
 Title: Serving a model with an optimization layer
 Author: the tf_cvxlayers contributors
 Date created: 2026/11/23
-Last modified: 2026/11/23
+Last modified: 2026/11/28
 Description: A network that divides a budget within limits is trained, exported in the
     layout of TensorFlow Serving with warm-up requests, and queried: also with requests
-    that no answer satisfies.
+    that no answer satisfies. So are an entropy, a geometric and a semidefinite program.
 """
 
 """
@@ -215,6 +215,60 @@ def plot(totals, divisions, statuses, run):
 
 
 """
+## Every cone
+
+Files hold any problem in this way, also those that are no quadratic programs: the
+softmax as the division of largest entropy, transmitters that save power together (a
+geometric program), or the correlation matrix that is nearest to measurements (a
+semidefinite program).
+"""
+
+
+def transmitters(users=5):
+    """Return a layer from gains to the least powers of signals that are heard."""
+    gain = cvxpy.Parameter(users, pos=True, name="gain")
+    power = cvxpy.Variable(users, pos=True, name="power")
+    noise = [
+        0.1 + 0.05 * sum(power[j] for j in range(users) if j != k) for k in range(users)
+    ]
+    heard = [3.0 * noise[k] / (gain[k] * power[k]) <= 1.0 for k in range(users)]
+    problem = cvxpy.Problem(cvxpy.Minimize(cvxpy.sum(power)), heard)
+    return CvxpyLayer(problem, gain, power, gp=True, name="transmitters")
+
+
+def correlation(order=4):
+    """Return a layer from a symmetric matrix to the nearest correlation matrix."""
+    measured = cvxpy.Parameter((order, order), symmetric=True, name="measured")
+    nearest = cvxpy.Variable((order, order), PSD=True, name="nearest")
+    distance = cvxpy.sum_squares(nearest - measured)
+    problem = cvxpy.Problem(cvxpy.Minimize(distance), [cvxpy.diag(nearest) == 1])
+    return CvxpyLayer(problem, measured, nearest, name="correlation")
+
+
+def every_cone(folder, quick):
+    """Export other layers; print how far their files are from them."""
+    random = np.random.default_rng(0)
+    noise = random.normal(size=(8, 4, 4)).astype("float32")
+    ratings = random.normal(size=(8, PLACES)).astype("float32")
+    softmax = tf_cvxlayers.layers.VariationalSoftmax(name="softmax")
+    softmax.build(ratings.shape)
+    others = [(softmax, ratings)]
+    if not quick:
+        gains = random.uniform(1.0, 2.0, (8, PLACES)).astype("float32")
+        others += [
+            (transmitters(), gains),
+            (correlation(), noise + noise.swapaxes(1, 2)),
+        ]
+    table = new_table(None, "layer", "without Python", "largest difference")
+    for layer, values in others:
+        exported = tf_cvxlayers.export(layer, folder / layer.name / "1", portable=True)
+        answers = tf.saved_model.load(exported.path).serve(tf.constant(values))
+        difference = np.abs(np.asarray(answers) - np.asarray(layer(values))).max()
+        table.add_row(layer.name, str(exported.portable), f"{difference:.1e}")
+    console.print(table)
+
+
+"""
 ## Run it
 """
 
@@ -254,6 +308,8 @@ def main():
         table.add_row(f"{totals[k]:.2f}", Status(int(statuses[k])).name, shares)
     console.print(table)
     plot(totals, divisions, statuses, run)
+    if not run.options.server:
+        every_cone(run.output / "models", run.quick)
 
 
 if __name__ == "__main__":
