@@ -37,7 +37,9 @@ def _layer(problem, engine):
     )
 
 
-@pytest.mark.parametrize("engine", ["interior_point", "auto"])
+@pytest.mark.parametrize(
+    "engine", ["interior_point", pytest.param("auto", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(("make", "arguments"), EACH)
 def test_the_value_is_the_one_expected_there(make, arguments, engine):
     helper = make(**arguments)

@@ -87,11 +87,13 @@ FEASIBLE = {
     "logistic": Feasible(exponential.logistic_regression),
     "geometric": Feasible(exponential.geometric, (*_PLACED, "parallel")),
     **{
-        f"mixed_{k}": Feasible(partial(mixed.mixture, dims=dims))
+        f"mixed_{k}": Feasible(partial(mixed.mixture, dims=dims), _PLACED[:4])
         for k, dims in enumerate(mixed.MIXTURES)
     },
     **{
-        f"mixed_flat_{k}": Feasible(partial(mixed.mixture, dims=dims, rank=3))
+        f"mixed_flat_{k}": Feasible(
+            partial(mixed.mixture, dims=dims, rank=3), _PLACED[:1] + _PLACED[3:4]
+        )
         for k, dims in enumerate(mixed.MIXTURES)
     },
 }

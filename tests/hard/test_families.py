@@ -12,6 +12,7 @@ from tests.hard.catalogue import FAMILIES, selected
 from tests.hard.element import elements
 from tests.hard.run import ENGINES, counted
 from tests.hard.verdict import verdicts
+from tf_cvxlayers.engines import InteriorPoint
 
 _ELEMENTS, _SEED = 2, 0
 _FLOAT32 = 1.2e-7
@@ -30,7 +31,7 @@ def test_nothing_wrong_is_called_solved(family, engine):
     for _, variant in selected(family):
         made, _ = elements(family, variant, _ELEMENTS, _SEED)
         if not engine.accepts(batch.structure_of(made)):
-            engine = ENGINES["diffcp"]()
+            engine = InteriorPoint()
         float32 = "float32" in variant
         rounding = _FLOAT32 if float32 else None
         found = verdicts(made, batch.solved(engine, made, 400, rounding), float32)
