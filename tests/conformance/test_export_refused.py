@@ -2,6 +2,7 @@
 
 import pathlib
 import threading
+import types
 
 import cvxpy as cp
 import keras
@@ -13,8 +14,8 @@ import tf_cvxlayers
 from tests.conformance.test_export import X, box, model_of, softmax
 from tf_cvxlayers import CvxpyLayer, layers
 from tf_cvxlayers.engines import Diffcp, InteriorPoint
-from tf_cvxlayers.errors import ExportError
-from tf_cvxlayers.serving import answers
+from tf_cvxlayers.errors import ExportError, Status
+from tf_cvxlayers.serving import answers, comparison
 from tf_cvxlayers.serving.substitution import substituted, watched
 
 
@@ -94,6 +95,27 @@ def test_statuses_of_two_engines_may_differ_but_not_whether_there_is_a_solution(
     found, good, bad = np.int32([[0, 4], [1, 2], [0, 0]])
     assert answers.difference(found, good, is_status=True) == 0.0
     assert answers.difference(found, bad, is_status=True) == np.inf
+
+
+@pytest.mark.parametrize("status", [Status.SOLVED, Status.INACCURATE])
+def test_inaccurate_solutions_are_compared_as_such(status, monkeypatch):
+    def named(value):
+        return {"y/0": np.array([value]), "status/0": np.int32([status])}
+
+    expected = {key: answers.Answer(part, 0.0) for key, part in named(1.0).items()}
+    drawn = types.SimpleNamespace(inputs=[], expected=expected)
+    process = types.SimpleNamespace(
+        load=lambda path: None, answers=lambda *_: named(1.0 + 1e-4)
+    )
+    written = types.SimpleNamespace(endpoints={"status": None}, statuses={"status"})
+    model = types.SimpleNamespace(variables=[])
+    monkeypatch.setattr(comparison, "sample", lambda *_: drawn)
+    arguments = model, written, [], pathlib.Path("file"), process, True
+    if status == Status.INACCURATE:
+        assert comparison.compare(*arguments)
+    else:
+        with pytest.raises(ExportError, match="differ by 1.0e-04"):
+            comparison.compare(*arguments)
 
 
 class Traced(keras.Model):

@@ -34,8 +34,7 @@ class EqualityScaling(NamedTuple):
 
     def scaled_columns(self, A: tf.Tensor) -> tf.Tensor:
         """`W^-T A`."""
-        columns = self.inverse_transposed(tf.linalg.matrix_transpose(A))
-        return tf.linalg.matrix_transpose(columns)
+        return self.inverse(A)
 
     def correction(self, dz: tf.Tensor, ds: tf.Tensor, mu: tf.Tensor) -> tf.Tensor:
         """Nothing is complementary."""

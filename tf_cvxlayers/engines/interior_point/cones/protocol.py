@@ -14,6 +14,7 @@ rows are those of all equal cones together. No operation may let one element see
 one, not in the last bit.
 """
 
+from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -89,3 +90,8 @@ class InteriorCone(Protocol):
 
     def scaling(self, s: tf.Tensor, z: tf.Tensor) -> ScalingPoint:
         """The scaling at `s, z [B, 1, rows]`, both in the interior."""
+
+
+def by_columns(function: Callable[[tf.Tensor], tf.Tensor], A: tf.Tensor) -> tf.Tensor:
+    """A function of vectors `[B, k, rows]`, of the columns of `A [B, rows, n]`."""
+    return tf.linalg.matrix_transpose(function(tf.linalg.matrix_transpose(A)))

@@ -12,6 +12,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tf_cvxlayers.engines.interior_point.cones.protocol import by_columns
 from tf_cvxlayers.linalg.eigenvalues import eigenvalues, smallest_eigenvalue
 from tf_cvxlayers.optimality.cones.triangles import matrices_of, triangles_of
 from tf_cvxlayers.program.cones import svec_indices, triangle
@@ -47,8 +48,7 @@ class SemidefiniteScaling(NamedTuple):
 
     def scaled_columns(self, A: tf.Tensor) -> tf.Tensor:
         """`W^-T A`."""
-        columns = self.inverse_transposed(tf.linalg.matrix_transpose(A))
-        return tf.linalg.matrix_transpose(columns)
+        return by_columns(self.inverse_transposed, A)
 
     def correction(self, dz: tf.Tensor, ds: tf.Tensor, mu: tf.Tensor) -> tf.Tensor:
         """The `u` with `lambda o u = ds o dz - mu e`."""

@@ -11,6 +11,8 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tf_cvxlayers.engines.interior_point.cones.protocol import by_columns
+
 
 class SecondOrderScaling(NamedTuple):
     """`W = eta [w0, w1'; w1, I + w1 w1' / (1 + w0)]` for cones of one size
@@ -47,8 +49,7 @@ class SecondOrderScaling(NamedTuple):
 
     def scaled_columns(self, A: tf.Tensor) -> tf.Tensor:
         """`W^-T A`."""
-        columns = self.inverse_transposed(tf.linalg.matrix_transpose(A))
-        return tf.linalg.matrix_transpose(columns)
+        return by_columns(self.inverse_transposed, A)
 
     def correction(self, dz: tf.Tensor, ds: tf.Tensor, mu: tf.Tensor) -> tf.Tensor:
         """The `u` with `lambda o u = ds o dz - mu e`."""
