@@ -114,7 +114,7 @@ def test_inaccurate_solutions_are_compared_as_such(status, monkeypatch):
     if status == Status.INACCURATE:
         assert comparison.compare(*arguments)
     else:
-        with pytest.raises(ExportError, match="differ by 1.0e-04"):
+        with pytest.raises(ExportError, match=r"differ by 1\.0e-04"):
             comparison.compare(*arguments)
 
 
