@@ -262,8 +262,10 @@ def every_cone(folder, quick):
     table = new_table(None, "layer", "without Python", "largest difference")
     for layer, values in others:
         exported = tf_cvxlayers.export(layer, folder / layer.name / "1", portable=True)
-        answers = tf.saved_model.load(exported.path).serve(tf.constant(values))
-        difference = np.abs(np.asarray(answers) - np.asarray(layer(values))).max()
+        signature = tf.saved_model.load(exported.path).signatures["serving_default"]
+        (name,) = signature.structured_input_signature[1]
+        (answers,) = signature(**{name: tf.constant(values)}).values()
+        difference = np.abs(answers - layer(values)).max()
         table.add_row(layer.name, str(exported.portable), f"{difference:.1e}")
     console.print(table)
 
