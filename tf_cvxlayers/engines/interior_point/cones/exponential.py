@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tf_cvxlayers.engines.interior_point.cones.barrier import Barrier, Terms
 from tf_cvxlayers.linalg.sparse import evenly
+from tf_cvxlayers.optimality.cones import exponential
 
 _STEPS = 3
 
@@ -31,7 +32,7 @@ class Exponential(Barrier):
 
     @property
     def from_dual(self) -> np.ndarray:
-        return np.array([[1.0, -1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+        return exponential.Exponential().from_dual()
 
     def surface(self, v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         x, y, z = tf.unstack(v)

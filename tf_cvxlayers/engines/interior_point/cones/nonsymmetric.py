@@ -211,7 +211,6 @@ def _to_boundary(barrier: Barrier, v: tf.Tensor, d: tf.Tensor) -> tf.Tensor:
     ways = tf.gather(v, rows) / tf.nn.relu(-tf.gather(d, rows))
     t = tf.minimum(_TOWARDS_ZERO * tf.reduce_min(ways, axis=0), _FARTHEST)
     start, _ = barrier.surface(v)
-
     for _ in range(_STEPS):
         value, gradient = barrier.surface(v + t * d)
         # Inside, it is far enough.

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tf_cvxlayers.engines.interior_point.cones.barrier import Barrier, Terms
 from tf_cvxlayers.linalg.sparse import evenly
+from tf_cvxlayers.optimality.cones import power
 
 _STEPS = 8
 # Relative to a point of the cone, a last row that counts as zero.
@@ -37,7 +38,7 @@ class Power(Barrier):
 
     @property
     def from_dual(self) -> np.ndarray:
-        return np.diag([1.0 / self.a, 1.0 / (1.0 - self.a), 1.0])
+        return power.Power(self.a).from_dual()
 
     def surface(self, v: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         x, y, z = tf.unstack(v)

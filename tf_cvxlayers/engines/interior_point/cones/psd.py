@@ -36,15 +36,15 @@ class SemidefiniteScaling(NamedTuple):
 
     def transposed(self, v: tf.Tensor) -> tf.Tensor:
         """`W' v`, the matrix `R V R'`."""
-        return self._between(self.R, v, self.R, False, True)
+        return self._congruent(self.R, v)
 
     def inverse(self, v: tf.Tensor) -> tf.Tensor:
         """`W^-1 v`, the matrix `R^-T V R^-1`."""
-        return self._between(self.R_inverse, v, self.R_inverse, True, False)
+        return self._congruent(self.R_inverse, v, transpose=True)
 
     def inverse_transposed(self, v: tf.Tensor) -> tf.Tensor:
         """`W^-T v`, the matrix `R^-1 V R^-T`."""
-        return self._between(self.R_inverse, v, self.R_inverse, False, True)
+        return self._congruent(self.R_inverse, v)
 
     def scaled_columns(self, A: tf.Tensor) -> tf.Tensor:
         """`W^-T A`."""
@@ -67,9 +67,10 @@ class SemidefiniteScaling(NamedTuple):
     def _matrices(self, v: tf.Tensor) -> tf.Tensor:
         return _matrices(v, self.values.shape[2], self.values.shape[3])
 
-    def _between(self, left, v, right, transpose_left, transpose_right) -> tf.Tensor:
-        half = tf.matmul(left, self._matrices(v), transpose_a=transpose_left)
-        return _side_by_side(tf.matmul(half, right, transpose_b=transpose_right))
+    def _congruent(self, R: tf.Tensor, v: tf.Tensor, transpose=False) -> tf.Tensor:
+        """`R V R'`, or `R'V R`."""
+        half = tf.matmul(R, self._matrices(v), transpose_a=transpose)
+        return _side_by_side(tf.matmul(half, R, transpose_b=not transpose))
 
 
 @dataclasses.dataclass(frozen=True)
