@@ -1,12 +1,16 @@
 """The parts of the compiled engine are those of TensorFlow, or of NumPy."""
 
+import dataclasses
 import itertools
 
 import numba
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tf_cvxlayers.engines.compiled import arithmetic, cones, engine, scaling, units
+from tf_cvxlayers.engines.compiled.eigenvalues import decompose, make_eigenvalues
+from tf_cvxlayers.engines.interior_point.cones.product import EmbeddingCone
 from tf_cvxlayers.linalg.patterns import Pattern
 from tf_cvxlayers.optimality.cones.product import (
     Sides,
@@ -23,7 +27,12 @@ DIMS = [
     ConeDims(nonnegative=5),
     ConeDims(zero=1, second_order=(2, 20)),
 ]
-each_product = pytest.mark.parametrize("dims", DIMS, ids=str)
+FURTHER = [
+    ConeDims(zero=1, nonnegative=2, second_order=(3,), psd=(2, 4), exponential=3),
+    ConeDims(psd=(1, 5), power=(0.2, 0.5, 0.9)),
+    ConeDims(exponential=2, power=(0.7,)),
+]
+each_product = pytest.mark.parametrize("dims", [*DIMS, *FURTHER], ids=str)
 
 
 def _random(rng, dims, n=6, density=0.6):
@@ -110,20 +119,21 @@ def test_cones_are_those_of_the_optimality_conditions(dims):
     turned = spectrum.out_of(spectrum.values * spectrum.into(vector)).numpy()
 
     @numba.njit
-    def found(shape, y, s, sides, d, mirrors, balance, v):
+    def found(shape, y, s, sides, d, balance, v):
+        basis = cones.basis_of(shape, y.size)
         cones.make_balance(shape, y, s, balance)
         cones.make_pair(shape, y, s)
         cones.make_sides(shape, y, s, sides)
-        cones.make_spectrum(shape, y, s, d, mirrors)
-        cones.turn(shape, mirrors, v, True)
+        cones.make_spectrum(shape, y, s, d, basis)
+        cones.turn(shape, basis, v, True)
         v *= d
-        cones.turn(shape, mirrors, v, False)
+        cones.turn(shape, basis, v, False)
 
     for k in range(4):
         y, s, v = ys[k].copy(), ss[k].copy(), vector[k].copy()
-        count = 2 * (shape.first.size - 1) - shape.inequalities
-        own, d, unit = np.empty(count), np.empty(dims.size), np.empty(dims.size)
-        found(shape, y, s, own, d, np.zeros(dims.size), unit, v)
+        own, d, unit = np.empty((3, max(dims.size, shape.sides.shape[1])))
+        own, d, unit = own[: shape.sides.shape[1]], d[: dims.size], unit[: dims.size]
+        found(shape, y, s, own, d, unit, v)
         np.testing.assert_allclose(y, pairs[0][k], atol=1e-14)
         np.testing.assert_allclose(s, pairs[1][k], atol=1e-14)
         np.testing.assert_allclose(v, turned[k], atol=1e-12)
@@ -135,7 +145,7 @@ def test_cones_are_those_of_the_optimality_conditions(dims):
             np.testing.assert_array_equal(unit, balance[k])
 
 
-@each_product
+@pytest.mark.parametrize("dims", DIMS, ids=str)
 def test_the_scaling_takes_both_points_to_one(dims):
     rng = np.random.default_rng(3)
     _structure, shape = _random(rng, dims)
@@ -152,17 +162,16 @@ def test_the_scaling_takes_both_points_to_one(dims):
 
     @numba.njit
     def scaled(shape, s, z, d, A):
-        m, degree = s.size, shape.first.size - 1
-        w, eta, point, F = np.empty(m), np.empty(degree), np.empty(m), np.zeros(A.shape)
-        scaling.make_scaling(shape, s, z, w, eta, point)
-        scaling.apply(shape, w, eta, s, -1.0)
-        scaling.make_scaled_rows(shape, w, eta, A, F)
+        own, F = scaling.scaling_of(shape, s.copy(), z), np.zeros(A.shape)
+        scaling.make_scaling(shape, own)
+        scaling.scaled(shape, own, s)
+        scaling.make_scaled_rows(shape, own, A, F)
         back = A[:, 2].copy()
-        scaling.apply(shape, w, eta, back, -1.0)
-        t = scaling.steepness(shape, point, d)
-        corrected = np.zeros(m)
-        scaling.make_corrected(shape, point, d, d, 0.3, corrected)
-        return point, F, back, t, corrected
+        scaling.scaled(shape, own, back)
+        t = scaling.steepness(shape, own, d, d)
+        corrected = np.zeros(s.size)
+        scaling.make_corrected(shape, own, d, d, 0.3, corrected)
+        return own.point, F, back, t, corrected
 
     wide = shape._replace(spans=np.array([np.zeros(m), np.full(m, 6)], np.int64))
     point, F, back, t, corrected = scaled(wide, s, z, d, A)
@@ -183,3 +192,91 @@ def test_the_scaling_takes_both_points_to_one(dims):
         edge[a] - np.linalg.norm(edge[a + 1 : b]) for a, b in itertools.pairwise(first)
     ]
     assert t == 0.0 or min(heads) == pytest.approx(0.0, abs=1e-9)
+
+
+def _inside(rng, dims):
+    """A pair inside of cones and duals, near the central path and away from it."""
+    cone = EmbeddingCone.of(dims)
+    identity = cone.identity[1:]
+    away = 10.0 ** rng.uniform(-2, 0) * rng.uniform(-0.3, 0.3, (2, dims.size))
+    s, z = identity + away
+    return s * 10.0 ** rng.uniform(-2, 2), z
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("dims", FURTHER, ids=str)
+def test_scalings_are_those_of_the_engine_in_ops(dims, seed):
+    rng = np.random.default_rng(seed)
+    _structure, shape = _random(rng, dims)
+    p, m = dims.zero, dims.size
+    rest = dataclasses.replace(dims, zero=0)
+    s, z = (np.r_[np.zeros(p), part] for part in _inside(rng, rest))
+    steps = 0.3 * rng.normal(size=(2, m)) * np.sqrt(np.mean(s * z))
+    A = rng.normal(size=(m, 6))
+
+    @numba.njit
+    def found(shape, s, z, dz, ds, A):
+        own, F, corrected = scaling.scaling_of(shape, s, z), A * 0.0, z * 0.0
+        scaling.make_scaling(shape, own)
+        scaling.make_scaled_rows(shape, own, A, F)
+        scaling.make_corrected(shape, own, ds, dz, 0.3, corrected)
+        t = scaling.steepness(shape, own, dz, ds)
+        to_z, to_s = own.point.copy(), own.point.copy()
+        scaling.unscaled(shape, own, to_z, to_s)
+        corrected -= own.point
+        scaling.unscaled(shape, own, dz, corrected)
+        scaling.unscaled(shape, own, np.zeros(s.size), ds)
+        again = ds.copy()
+        scaling.scaled(shape, own, again)
+        return t, to_z, to_s, corrected, F, again
+
+    wide = shape._replace(spans=np.array([np.zeros(m), np.full(m, 6)], np.int64))
+    dz, ds = steps.copy()
+    t, to_z, to_s, corrected, F, again = found(wide, s, z, dz, ds, A)
+    np.testing.assert_allclose(to_z[p:], z[p:], rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(to_s[p:], s[p:], rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(again, steps[1], rtol=1e-8, atol=1e-10)
+
+    # The engine in ops has another basis in scaled coordinates.
+    cone = EmbeddingCone.of(rest)
+    one = [np.r_[1.0, part[p:]][None, None] for part in (s, z)]
+    other = cone.scaling(*map(tf.constant, one))
+    eye = tf.constant(np.eye(1 + m - p)[None])
+    inverse = other.inverse(eye).numpy()[0].T
+    z_scaled = np.linalg.solve(inverse, np.r_[0.0, dz[p:]])
+    s_scaled = inverse.T @ np.r_[0.0, ds[p:]]
+    pair = [tf.constant(part[None, None]) for part in (z_scaled, s_scaled)]
+    expected = other.correction(*pair, tf.constant([[[0.3]]], tf.float64))
+    expected = other.transposed(expected).numpy()[0, 0, 1:]
+    np.testing.assert_allclose(corrected[p:], expected, rtol=1e-6, atol=1e-8)
+    assert t == pytest.approx(
+        other.steepness(tf.concat(pair, axis=1)).numpy().item(), rel=1e-6
+    )
+    gram = F[p:].T @ F[p:]
+    np.testing.assert_allclose(
+        gram, A[p:].T @ (inverse @ inverse.T)[1:, 1:] @ A[p:], rtol=1e-7, atol=1e-8
+    )
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 6, 13])
+def test_eigenvalues_are_those_of_lapack(order):
+    rng = np.random.default_rng(order)
+
+    @numba.njit
+    def found(A, values, V, ascending):
+        decompose(A.copy(), values, V)
+        make_eigenvalues(A.copy(), ascending)
+
+    vector = rng.normal(size=order)
+    turn, _ = np.linalg.qr(rng.normal(size=(order, order)))
+    far_apart = turn * 10.0 ** rng.uniform(-12, 2, order) @ turn.T
+    full = rng.normal(size=(order, order))
+    whole = rng.integers(-1, 2, (order, order)).astype(float)
+    for A in (full, whole, np.outer(vector, vector), far_apart, np.diag(vector)):
+        for part in (A + A.T, 0.0 * A):
+            values, ascending, V = np.empty(order), np.empty(order), np.empty_like(A)
+            found(part, values, V, ascending)
+            size = 1e-14 * (1.0 + np.abs(part).max())
+            np.testing.assert_allclose(V.T @ np.diag(values) @ V, part, atol=size)
+            np.testing.assert_allclose(V @ V.T, np.eye(order), atol=1e-14)
+            np.testing.assert_allclose(ascending, np.linalg.eigvalsh(part), atol=size)

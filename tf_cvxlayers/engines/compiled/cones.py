@@ -1,15 +1,39 @@
 """The cones of one element at a solution: what `optimality.cones` says, in loops.
 
 Equalities come first, then inequalities, then second-order cones, of which one of a
-single row is treated as a cone none the less.
+single row is treated as a cone none the less, then those of `further`.
 """
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tf_cvxlayers.engines.compiled.arithmetic import power_of_two, span_of
+from tf_cvxlayers.engines.compiled.further import (
+    add_pairs,
+    add_sides,
+    add_spectra,
+    bases_of,
+    raise_to_largest,
+    turn_further,
+    turn_further_rows,
+)
 from tf_cvxlayers.engines.compiled.jit import compiled, summing
+
+
+class Basis(NamedTuple):
+    """The eigenbasis of `D`: for each second-order cone the vector `w` of its
+    reflection, in its rows; and the `Bases` of further cones."""
+
+    mirrors: np.ndarray
+    further: Any
+
+
+@compiled
+def basis_of(shape, rows):
+    """Room for an eigenbasis."""
+    return Basis(np.zeros(rows), bases_of(shape.further))
 
 
 @summing
@@ -42,12 +66,13 @@ def make_pair(shape, y, s):
         for i in range(start + 1, stop):
             along = y[i] * inverse
             y[i], s[i] = 0.5 * (a - b) * along, 0.5 * (c - d) * along
+    add_pairs(shape.further, y, s)
 
 
 @compiled
 def make_sides(shape, y, s, sides):
     """How far the pair is from where the derivative jumps, signed: one number for each
-    inequality, two for each cone."""
+    inequality, two for each second-order cone."""
     number = shape.inequalities
     for k in range(number):
         i = shape.first[k]
@@ -59,12 +84,14 @@ def make_sides(shape, y, s, sides):
             size += (y[i] - s[i]) * (y[i] - s[i])
         size, half = math.sqrt(size), math.sqrt(0.5) if stop - start > 1 else 1.0
         sides[k], sides[k + 1] = half * (t + size), half * (t - size)
+    start = 2 * (shape.first.size - 1) - number
+    add_sides(shape.further, y, s, sides, start)
 
 
 @compiled
-def make_spectrum(shape, y, s, values, mirrors):
-    """The eigenvalues of `D`, and for each second-order cone the vector `w` of the
-    reflection of its eigenbasis, in its rows."""
+def make_spectrum(shape, y, s, values, basis):
+    """The eigenvalues of `D`, and its eigenbasis."""
+    mirrors = basis.mirrors
     for i in range(shape.equalities):
         values[i] = 1.0
     for k in range(shape.inequalities):
@@ -94,6 +121,7 @@ def make_spectrum(shape, y, s, values, mirrors):
             mirrors[i] *= factor
         values[start] = high if negative else low
         values[start + 1] = low if negative else high
+    add_spectra(shape.further, y, s, values, basis.further)
 
 
 @compiled
@@ -106,9 +134,9 @@ def _reflect(mirrors, v, start, stop):
 
 
 @compiled
-def turn(shape, mirrors, v, transpose):
+def turn(shape, basis, v, transpose):
     """`U v`, or `U'v`, in the place of `v`."""
-    half = math.sqrt(0.5)
+    half, mirrors = math.sqrt(0.5), basis.mirrors
     for cone in range(shape.inequalities, shape.first.size - 1):
         start, stop = shape.first[cone], shape.first[cone + 1]
         if stop - start == 1:
@@ -119,12 +147,13 @@ def turn(shape, mirrors, v, transpose):
         v[start], v[start + 1] = half * (a + b), half * (a - b)
         if not transpose:
             _reflect(mirrors, v, start, stop)
+    turn_further(shape.further, basis.further, v, transpose)
 
 
 @compiled
-def turn_rows(shape, mirrors, A):
+def turn_rows(shape, basis, A):
     """`U'A`, in the place of `A`."""
-    half, along = math.sqrt(0.5), np.empty(A.shape[1])
+    half, along, mirrors = math.sqrt(0.5), np.empty(A.shape[1]), basis.mirrors
     for cone in range(shape.inequalities, shape.first.size - 1):
         a, b = shape.first[cone], shape.first[cone + 1]
         if b - a == 1:
@@ -140,19 +169,33 @@ def turn_rows(shape, mirrors, A):
         for j in span_of(shape.spans, a):
             u, v = A[a, j], A[a + 1, j]
             A[a, j], A[a + 1, j] = half * (u + v), half * (u - v)
+    turn_further_rows(shape.further, shape.spans, basis.further, A)
+
+
+@compiled
+def raise_in_cones(shape, rows):
+    """In the rows of each cone, the largest of their numbers."""
+    for cone in range(shape.inequalities, shape.first.size - 1):
+        most = 0.0
+        for i in range(shape.first[cone], shape.first[cone + 1]):
+            most = max(most, rows[i])
+        for i in range(shape.first[cone], shape.first[cone + 1]):
+            rows[i] = most
+    raise_to_largest(shape.further, rows)
 
 
 @compiled
 def make_balance(shape, y, s, balance):
-    """A unit for the rows of each second-order cone in which its `y` and `s` are of one
-    size; for others one."""
-    for i in range(balance.size):
+    """A unit for the rows of each curved cone in which its `y` and `s` are of one size;
+    for others one."""
+    flat = shape.equalities + shape.inequalities
+    for i in range(flat):
         balance[i] = 1.0
-    for cone in range(shape.inequalities, shape.first.size - 1):
-        dual = slack = 0.0
-        for i in range(shape.first[cone], shape.first[cone + 1]):
-            dual, slack = max(dual, abs(y[i])), max(slack, abs(s[i]))
-        if dual > 0.0 and slack > 0.0:
-            unit = power_of_two(math.sqrt(dual / slack))
-            for i in range(shape.first[cone], shape.first[cone + 1]):
-                balance[i] = unit
+    if flat == balance.size:
+        return
+    dual, slack = np.abs(y), np.abs(s)
+    raise_in_cones(shape, dual)
+    raise_in_cones(shape, slack)
+    for i in range(flat, balance.size):
+        both = dual[i] > 0.0 and slack[i] > 0.0
+        balance[i] = power_of_two(math.sqrt(dual[i] / slack[i])) if both else 1.0

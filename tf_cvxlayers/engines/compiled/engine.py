@@ -13,7 +13,7 @@ from tf_cvxlayers.engines.base import AtOnce, Engine, FoundAtOnce
 from tf_cvxlayers.engines.compiled.profile import Profile
 from tf_cvxlayers.engines.interior_point import InteriorPoint
 from tf_cvxlayers.linalg.batch_axis import batch_size
-from tf_cvxlayers.program import cones
+from tf_cvxlayers.optimality import forms
 from tf_cvxlayers.program.cone_program import ConeData, ConeStructure
 from tf_cvxlayers.program.cones import KINDS
 from tf_cvxlayers.runtime.threads import in_threads
@@ -80,13 +80,14 @@ class Compiled(AtOnce):
 
     @property
     def cones(self) -> frozenset[str]:
-        return frozenset({cones.ZERO, cones.NONNEGATIVE, cones.SECOND_ORDER})
+        return frozenset(KINDS)
 
     def milliseconds(self, structure: ConeStructure, batch: int) -> float:
         n, m, work = structure.n, structure.m, Profile.of(structure).work
         # Memory beyond what a processor keeps near takes time too, a page for each row.
         far = max(n * (n + 2 * m) - _NEAR, 0)
-        return 1.3 + batch * (0.015 + 6.2e-4 * (n + m) + 9.6e-7 * work + 2.6e-6 * far)
+        each = 0.015 + 6.2e-4 * (n + m) + 9.6e-7 * work + 2.6e-6 * far
+        return 1.3 + batch * (each + forms.curved_milliseconds(structure))
 
     def bytes_needed(self, structure: ConeStructure) -> int:
         return self.rest.bytes_needed(structure)
@@ -168,20 +169,7 @@ def _say_that_it_is_made(name: str, function: Any) -> None:
 
 @functools.lru_cache(maxsize=256)
 def _shape_of(structure: ConeStructure) -> Any:
-    """The structure, as the machine code reads it."""
-    from tf_cvxlayers.engines.compiled.units import Shape
+    # Numba, where it is needed.
+    from tf_cvxlayers.engines.compiled.shape import Shape
 
-    p, number = structure.cones.zero, structure.cones.nonnegative
-    sizes = [1] * number + list(structure.cones.second_order)
-    several = np.bincount(structure.A.rows, minlength=structure.m) > 1
-    for run in structure.cones.runs:
-        several[run.span] |= not KINDS[run.kind].is_flat
-    return Shape(
-        np.array([structure.P.rows, structure.P.columns], np.int64),
-        np.array([structure.A.rows, structure.A.columns], np.int64),
-        np.cumsum([p, *sizes]).astype(np.int64),
-        several,
-        *Profile.of(structure),
-        p,
-        number,
-    )
+    return Shape.of(structure)

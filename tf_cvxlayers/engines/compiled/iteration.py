@@ -21,12 +21,14 @@ from tf_cvxlayers.engines.compiled.arithmetic import (
 from tf_cvxlayers.engines.compiled.jit import compiled
 from tf_cvxlayers.engines.compiled.kkt import factor_system, make_left, solve_system
 from tf_cvxlayers.engines.compiled.scaling import (
-    apply,
     make_corrected,
     make_scaled_rows,
     make_scaling,
-    move_inside,
+    put_inside,
+    scaled,
+    scaling_of,
     steepness,
+    unscaled,
 )
 
 # As in `engines.interior_point.step`.
@@ -66,7 +68,8 @@ def iterated(shape, program, x, y, s, start, tolerance, most, refined):
         How many steps there were, and whether the point meets the tolerance.
     """
     n, m, p = x.size, s.size, shape.equalities
-    degree = max(shape.first.size - 1, 1)
+    scaling = scaling_of(shape, s, y)
+    lam = scaling.point
     dx, a, dual, diagonal, n_spare = (
         np.empty(n),
         np.empty(n),
@@ -80,14 +83,9 @@ def iterated(shape, program, x, y, s, start, tolerance, most, refined):
         np.empty(m),
         np.empty(m),
     )
-    w, eta, lam, rows, scaled = (
-        np.empty(m),
-        np.empty(degree),
+    rows, missing, d, c, dy, ds, m_spare = (
         np.empty(m),
         np.empty(m),
-        np.empty(m),
-    )
-    d, c, dy, ds, m_spare = (
         np.empty(m),
         np.empty(m),
         np.empty(m),
@@ -103,14 +101,16 @@ def iterated(shape, program, x, y, s, start, tolerance, most, refined):
             a[j] = -program.q[j]
         for i in range(m):
             c[i] = program.b[i]
-        if not factor_system(program, F, weights, lower, diagonal, H, d):
+        if not factor_system(program, F, weights, lower, diagonal, H, d, 0.0):
             return 0, False
         _solve(program, F, weights, lower, H, a, c, x, y, refined, n_spare, m_spare)
         for i in range(m):
             s[i] = 0.0 if i < p else -y[i]
-        if m > p:
-            move_inside(shape, s)
-            move_inside(shape, y)
+        if m > p and not put_inside(shape, scaling):
+            for j in range(n):
+                x[j] = 0.0
+            for i in range(p):
+                y[i] = 0.0
     for count in range(most + 1):
         # What is missing, and whether it is little.
         times(program.P, program.P_spans, x, dx)
@@ -135,47 +135,46 @@ def iterated(shape, program, x, y, s, start, tolerance, most, refined):
         if count == most:
             break
 
-        make_scaling(shape, s, y, w, eta, lam)
-        make_scaled_rows(shape, w, eta, program.A, F)
-        if not factor_system(program, F, weights, lower, diagonal, H, d):
+        make_scaling(shape, scaling)
+        make_scaled_rows(shape, scaling, program.A, F)
+        if not factor_system(program, F, weights, lower, diagonal, H, d, 0.0):
             break
         for i in range(m):
-            scaled[i] = rows[i]
-        apply(shape, w, eta, scaled, -1.0)
+            missing[i] = rows[i]
+        scaled(shape, scaling, missing)
 
         # The predictor.
         for j in range(n):
             a[j] = -dual[j]
         for i in range(m):
-            c[i] = -scaled[i] if i < p else lam[i] - scaled[i]
+            c[i] = -missing[i] if i < p else lam[i] - missing[i]
         _solve(program, F, weights, lower, H, a, c, dx, dy, refined, n_spare, m_spare)
         mu = 0.0
         for i in range(p, m):
             ds[i] = -(lam[i] + dy[i])
             mu += lam[i] * lam[i]
-        mu /= degree
-        t = max(steepness(shape, lam, dy), steepness(shape, lam, ds))
+        mu /= scaling.degree
+        t = steepness(shape, scaling, dy, ds)
         remaining = 1.0 - _BACK_OFF / max(t, _BACK_OFF)
         centring = remaining * remaining * remaining
 
         # The corrector.
-        make_corrected(shape, lam, ds, dy, centring * mu, d)
+        make_corrected(shape, scaling, ds, dy, centring * mu, d)
         for j in range(n):
             a[j] = -(1.0 - centring) * dual[j]
         for i in range(m):
-            c[i] = -(1.0 - centring) * scaled[i]
+            c[i] = -(1.0 - centring) * missing[i]
             if i >= p:
                 c[i] += d[i]
         _solve(program, F, weights, lower, H, a, c, dx, dy, refined, n_spare, m_spare)
         for i in range(m):
             ds[i] = 0.0 if i < p else -(d[i] + dy[i])
-        t = max(steepness(shape, lam, dy), steepness(shape, lam, ds))
+        t = steepness(shape, scaling, dy, ds)
         share = _BACK_OFF - _CAUTION * max(centring - _USUAL, 0.0)
         length = share / max(t, share)
         if not (length > _SHORTEST and math.isfinite(dot(dx, dx))):
             break
-        apply(shape, w, eta, dy, -1.0)
-        apply(shape, w, eta, ds, 1.0)
+        unscaled(shape, scaling, dy, ds)
         for j in range(n):
             x[j] += length * dx[j]
         for i in range(m):

@@ -5,6 +5,7 @@ kept on disk by Numba, under a name that holds a digest of all sources of this f
 Numba itself looks at the file of the outermost function only.
 """
 
+import functools
 import hashlib
 import pathlib
 from collections.abc import Callable
@@ -21,22 +22,20 @@ compiled = numba.njit(**_INNER, fastmath={"contract"})
 summing = numba.njit(**_INNER, fastmath={"reassoc", "contract"})
 
 
+@functools.cache
+def _digest() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(pathlib.Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def kept_on_disk(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function as machine code, on disk where there is a place for it."""
+    # What is there from other sources may not even be readable.
+    function.__qualname__ = f"{function.__name__}_{_digest()}"
     options = {**_EVERY, "fastmath": {"contract"}}
     try:
         return numba.njit(**options, cache=True)(function)
     except RuntimeError:  # neither the package nor a home can be written to
         return numba.njit(**options)(function)
-
-
-# A digest, as a number that is not zero.
-SOURCES = 1 + int.from_bytes(
-    hashlib.sha256(
-        b"".join(
-            path.read_bytes()
-            for path in sorted(pathlib.Path(__file__).parent.glob("*.py"))
-        )
-    ).digest()[:7],
-    "big",
-)

@@ -24,13 +24,14 @@ from tf_cvxlayers.engines.compiled.arithmetic import (
 from tf_cvxlayers.engines.compiled.jit import compiled
 
 # As in `optimality.kkt`.
-_DELTA, _EPSILON = 1e-8, 1e-15
+DELTA, _EPSILON = 1e-8, 1e-15
 
 
 @compiled
-def factor_system(program, F, d, lower, diagonal, H, weights):
+def factor_system(program, F, d, lower, diagonal, H, weights, delta):
     """The diagonal block of `e`, the diagonal of `H`, and its factor, in these arrays.
-    Returns whether there is one."""
+    Returns whether there is one. What is added to rows that are not equalities is
+    `delta`."""
     n, rank = diagonal.size, 0.0
     scale = program.curvature if program.curvature > 0.0 else 1.0
     reach = program.reach
@@ -41,12 +42,13 @@ def factor_system(program, F, d, lower, diagonal, H, weights):
     for i in range(d.size):
         norm = squared_norm_of_row(F, program.spans, i)
         unit = (norm if norm > 0.0 else 1.0) / scale
-        lower[i] = 1.0 - d[i] + _DELTA * d[i] * unit
+        of_row = delta if d[i] < 1.0 else DELTA
+        lower[i] = 1.0 - d[i] + of_row * d[i] * unit
         weights[i] = d[i] / lower[i]
         if d[i] > 0.0:
             rank += 1.0
     add_gram(H, F, program.spans, weights)
-    small = _DELTA**1.5 * scale
+    small = DELTA**1.5 * scale
     # Of a matrix with too few rows, what rounding may take from its diagonal.
     few = rank < n and program.curvature == 0.0
     for j in range(n):

@@ -7,14 +7,16 @@ import numpy as np
 
 from tf_cvxlayers.engines.compiled.arithmetic import largest, times
 from tf_cvxlayers.engines.compiled.cones import (
+    basis_of,
     make_pair,
     make_sides,
     make_spectrum,
     turn,
     turn_rows,
 )
+from tf_cvxlayers.engines.compiled.further import are_inside
 from tf_cvxlayers.engines.compiled.jit import compiled
-from tf_cvxlayers.engines.compiled.kkt import factor_system, solve_system
+from tf_cvxlayers.engines.compiled.kkt import DELTA, factor_system, solve_system
 from tf_cvxlayers.engines.compiled.program import drop_rounding, make_missing
 
 # As there.
@@ -24,28 +26,26 @@ _FLAT, _CURVED, _KINK, _LEAST = 0.1, 1e-7, 1e-14, 1e-3
 
 
 @compiled
-def make_system(shape, program, y, s, d, mirrors, lower, diagonal, H, spare):
+def make_system(shape, program, y, s, d, basis, lower, diagonal, H, spare):
     """The system (*) at a complementary pair, in these arrays. Returns `U'A`, and
     whether the system has a factor."""
-    make_spectrum(shape, y, s, d, mirrors)
+    make_spectrum(shape, y, s, d, basis)
     turned = program.A
-    if shape.first.size - 1 > shape.inequalities:
+    if s.size > shape.equalities + shape.inequalities:
         turned = program.A.copy()
-        turn_rows(shape, mirrors, turned)
-    return turned, factor_system(program, turned, d, lower, diagonal, H, spare)
+        turn_rows(shape, basis, turned)
+    return turned, factor_system(program, turned, d, lower, diagonal, H, spare, DELTA)
 
 
 @compiled
 def _are_kept(shape, sides, same, dv, shrinks, primal, dual):
     """Whether no row has changed its side, nor can do so, but for kinks."""
-    number = shape.inequalities
     for k in range(sides.size):
-        cone = k if k < number else (k + number) // 2
         moved = 0.0
-        for i in range(shape.first[cone], shape.first[cone + 1]):
+        for i in range(shape.sides[0, k], shape.sides[1, k]):
             moved += dv[i] * dv[i]
         moved, far = math.sqrt(moved), _FLAT
-        if k >= number:
+        if k >= shape.inequalities:
             moved, far = moved * shrinks, _CURVED
         distance = abs(sides[k])
         if same[k] and moved <= far * distance:
@@ -58,9 +58,8 @@ def _are_kept(shape, sides, same, dv, shrinks, primal, dual):
 @compiled
 def refined(shape, program, x, y, s):
     """Move the point `(x, y, s)` by Newton's method. Returns whether it has settled."""
-    n, m, number = x.size, s.size, shape.inequalities
-    jumps = 2 * (shape.first.size - 1) - number
-    d, mirrors, lower = np.empty(m), np.zeros(m), np.empty(m)
+    n, m, jumps = x.size, s.size, shape.sides.shape[1]
+    d, basis, lower = np.empty(m), basis_of(shape, m), np.empty(m)
     diagonal, H = np.empty(n), np.empty((n, n))
     F, size, dx, a = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     G, size_of_G, dy, c = np.empty(m), np.empty(m), np.empty(m), np.empty(m)
@@ -71,7 +70,7 @@ def refined(shape, program, x, y, s):
     make_missing(program, x, y, s, F, size, G, size_of_G)
     for _ in range(_STEPS):
         turned, works = make_system(
-            shape, program, y, s, d, mirrors, lower, diagonal, H, part
+            shape, program, y, s, d, basis, lower, diagonal, H, part
         )
         if not works:
             return False
@@ -87,11 +86,11 @@ def refined(shape, program, x, y, s):
                 a[j] = -F[j]
             for i in range(m):
                 c[i] = G[i]
-            turn(shape, mirrors, c, True)
+            turn(shape, basis, c, True)
             for i in range(m):
                 c[i] *= d[i]
             solve_system(program, turned, d, lower, H, a, c, dx, dy)
-            turn(shape, mirrors, dy, False)
+            turn(shape, basis, dy, False)
             times(program.A, program.spans, dx, part)
             for i in range(m):
                 dv[i] = -dy[i] - (G[i] - part[i])
@@ -123,7 +122,7 @@ def refined(shape, program, x, y, s):
             shrinks = error / (length + error) if error > 0.0 else 0.0
         ends = error <= short and missed <= _ROUNDING
         if ends and _are_kept(shape, sides, same, dv, shrinks, primal, dual):
-            return True
+            return are_inside(shape.further, y, s)
         for k in range(jumps):
             before[k] = sides[k]
     return False

@@ -7,12 +7,62 @@ second-order cone `W = eta [w0, w1'; w1, I + w1 w1' / (1 + w0)]`, with `w'J w = 
 """
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tf_cvxlayers.engines.compiled.arithmetic import span_of
 from tf_cvxlayers.engines.compiled.cones import norm_of
+from tf_cvxlayers.engines.compiled.further import (
+    add_corrected,
+    add_identity,
+    add_scaled_rows,
+    add_scalings,
+    are_symmetric,
+    degree_of,
+    least_inside,
+    put_identities,
+    roots_of,
+    scale_further,
+    steepest,
+    unscale_further,
+)
 from tf_cvxlayers.engines.compiled.jit import compiled
+
+
+class Scaling(NamedTuple):
+    """The scaling at a pair.
+
+    Attributes:
+        s, z: the pair.
+        w, eta: of inequalities and second-order cones.
+        point: `lambda`.
+        further: the `Roots` of further cones.
+        degree: what `s'z` is divided by to give the mean complementarity.
+    """
+
+    s: np.ndarray
+    z: np.ndarray
+    w: np.ndarray
+    eta: np.ndarray
+    point: np.ndarray
+    further: Any
+    degree: int
+
+
+@compiled
+def scaling_of(shape, s, z):
+    """Room for the scaling at what these arrays come to hold."""
+    cones, m = shape.first.size - 1, s.size
+    return Scaling(
+        s,
+        z,
+        np.empty(m),
+        np.empty(cones),
+        np.empty(m),
+        roots_of(shape.further, s, z),
+        max(cones + degree_of(shape.further), 1),
+    )
 
 
 @compiled
@@ -23,8 +73,9 @@ def _root(v, a, b):
 
 
 @compiled
-def make_scaling(shape, s, z, w, eta, point):
-    """The scaling at `s`, `z`: `w`, `eta` of each inequality and cone, and `lambda`."""
+def make_scaling(shape, scaling):
+    """The scaling at its pair."""
+    s, z, w, eta, point, further, _ = scaling
     first, number = shape.first, shape.inequalities
     for cone in range(number):
         i = first[cone]
@@ -41,12 +92,29 @@ def make_scaling(shape, s, z, w, eta, point):
         eta[cone] = math.sqrt(of_s / of_z)
     for i in range(first[0], s.size):
         point[i] = z[i]
-    apply(shape, w, eta, point, 1.0)
+    _apply(shape, w, eta, point, 1.0)
+    add_scalings(shape.further, further, point)
 
 
 @compiled
-def apply(shape, w, eta, v, sign):
-    """`W v`, or with a `sign` of minus one `W^-1 v`, in the place of `v`."""
+def scaled(shape, scaling, v):
+    """`W^-T v`, in the place of `v`."""
+    _apply(shape, scaling.w, scaling.eta, v, -1.0)
+    scale_further(shape.further, scaling.further, v)
+
+
+@compiled
+def unscaled(shape, scaling, dz, ds):
+    """`W^-1 dz` and `W'ds`, in the place of them."""
+    _apply(shape, scaling.w, scaling.eta, dz, -1.0)
+    _apply(shape, scaling.w, scaling.eta, ds, 1.0)
+    unscale_further(shape.further, scaling.further, dz, ds)
+
+
+@compiled
+def _apply(shape, w, eta, v, sign):
+    """`W v`, or with a `sign` of minus one `W^-1 v`, of inequalities and second-order
+    cones, in the place of `v`: there `W` is symmetric."""
     first, number = shape.first, shape.inequalities
     for cone in range(number):
         i = first[cone]
@@ -64,9 +132,9 @@ def apply(shape, w, eta, v, sign):
 
 
 @compiled
-def make_scaled_rows(shape, w, eta, A, F):
-    """`W^-1 A`."""
-    first, spans = shape.first, shape.spans
+def make_scaled_rows(shape, scaling, A, F):
+    """`W^-T A`."""
+    first, spans, w, eta = shape.first, shape.spans, scaling.w, scaling.eta
     along = np.empty(A.shape[1])
     for cone in range(shape.inequalities):
         i, unit = first[cone], 1.0 / eta[cone]
@@ -85,12 +153,13 @@ def make_scaled_rows(shape, w, eta, A, F):
         for i in range(a + 1, b):
             for j in span_of(spans, a):
                 F[i, j] = unit * (A[i, j] + w[i] * along[j])
+    add_scaled_rows(shape.further, spans, scaling.further, A, F)
 
 
 @compiled
-def make_corrected(shape, point, ds, dz, level, d):
+def make_corrected(shape, scaling, ds, dz, level, d):
     """`d = lambda + lambda \\ (ds o dz - level e)`."""
-    first = shape.first
+    first, point = shape.first, scaling.point
     for cone in range(shape.inequalities):
         i = first[cone]
         d[i] = point[i] + (ds[i] * dz[i] - level) / point[i]
@@ -106,11 +175,19 @@ def make_corrected(shape, point, ds, dz, level, d):
         d[a] = point[a] + t
         for i in range(a + 1, b):
             d[i] = point[i] + (d[i] - t * point[i]) / point[a]
+    add_corrected(shape.further, scaling.further, point, ds, dz, level, d)
 
 
 @compiled
-def steepness(shape, point, d):
-    """The largest `t` with `lambda + d / t` on the boundary."""
+def steepness(shape, scaling, dz, ds):
+    """The largest `t` with `lambda + dz / t`, or `lambda + ds / t`, on the boundary."""
+    point = scaling.point
+    most = max(_steepness(shape, point, dz), _steepness(shape, point, ds))
+    return max(most, steepest(shape.further, scaling.further, dz, ds))
+
+
+@compiled
+def _steepness(shape, point, d):
     first, most = shape.first, 0.0
     for cone in range(shape.inequalities):
         i = first[cone]
@@ -130,7 +207,24 @@ def steepness(shape, point, d):
 
 
 @compiled
-def move_inside(shape, v):
+def put_inside(shape, scaling):
+    """Move the pair of least squares into the cones; or, where one of them is not
+    symmetric, put the pair of the central path in its place. Whether it was moved."""
+    if not are_symmetric(shape.further):
+        for v in (scaling.s, scaling.z):
+            for i in range(shape.first[0], v.size):
+                v[i] = 0.0
+            for cone in range(shape.first.size - 1):
+                v[shape.first[cone]] = 1.0
+            put_identities(shape.further, v)
+        return False
+    _move_inside(shape, scaling.s)
+    _move_inside(shape, scaling.z)
+    return True
+
+
+@compiled
+def _move_inside(shape, v):
     """`v` plus a multiple of the identity, so that it is in the cones."""
     first, distance = shape.first, np.inf
     for cone in range(shape.inequalities):
@@ -138,7 +232,9 @@ def move_inside(shape, v):
     for cone in range(shape.inequalities, first.size - 1):
         a = first[cone]
         distance = min(distance, v[a] - norm_of(v, a + 1, first[cone + 1]))
+    distance = min(distance, least_inside(shape.further, v))
     if distance > 0.0:
         return
     for cone in range(first.size - 1):
         v[first[cone]] += 1.0 - distance
+    add_identity(shape.further, 1.0 - distance, v)

@@ -4,40 +4,15 @@ x = beta d x',   s = beta s' / e,   y = gamma e y'
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from tf_cvxlayers.engines.compiled.arithmetic import power_of_two
+from tf_cvxlayers.engines.compiled.cones import raise_in_cones
 from tf_cvxlayers.engines.compiled.jit import compiled
 
 # As there.
 _FAR_APART = 4096.0
-
-
-class Shape(NamedTuple):
-    """A structure, as arrays.
-
-    Attributes:
-        P_at, A_at: row and column of each entry, `[2, entries]`.
-        first: the first row of each inequality and cone, and the number of all rows.
-        general: which rows have a say in the units of variables, bool `[m]`.
-        spans: where each row of `A` begins and ends, the same for all rows of a
-            second-order cone, `[2, m]`.
-        P_spans: likewise for `P`, `[2, n]`.
-        reach: where each row of a factor ends, `[n]`.
-        equalities, inequalities: how many.
-    """
-
-    P_at: np.ndarray
-    A_at: np.ndarray
-    first: np.ndarray
-    general: np.ndarray
-    spans: np.ndarray
-    P_spans: np.ndarray
-    reach: np.ndarray
-    equalities: int
-    inequalities: int
 
 
 @compiled
@@ -48,12 +23,7 @@ def _make_largest_rows(shape, A, d, rows):
     for k in range(A.size):
         i = shape.A_at[0, k]
         rows[i] = max(rows[i], abs(A[k]) * d[shape.A_at[1, k]])
-    for cone in range(shape.inequalities, shape.first.size - 1):
-        most = 0.0
-        for i in range(shape.first[cone], shape.first[cone + 1]):
-            most = max(most, rows[i])
-        for i in range(shape.first[cone], shape.first[cone + 1]):
-            rows[i] = most
+    raise_in_cones(shape, rows)
 
 
 @compiled
