@@ -91,8 +91,11 @@ engines.interior_point.phases
 engines.interior_point.engine
 engines.interior_point
 engines.compiled.jit engines.compiled.profile
-engines.compiled.arithmetic
-engines.compiled.units engines.compiled.program engines.compiled.cones
+engines.compiled.arithmetic engines.compiled.eigenvalues
+engines.compiled.psd engines.compiled.smooth
+engines.compiled.nonsymmetric engines.compiled.further
+engines.compiled.shape engines.compiled.cones engines.compiled.further_scaling
+engines.compiled.units engines.compiled.program
 engines.compiled.kkt engines.compiled.scaling
 engines.compiled.iteration engines.compiled.refinement
 engines.compiled.kernels

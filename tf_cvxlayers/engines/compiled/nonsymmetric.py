@@ -9,7 +9,7 @@ import math
 import numpy as np
 
 from tf_cvxlayers.engines.compiled.jit import compiled
-from tf_cvxlayers.engines.compiled.smooth import from_dual, surface
+from tf_cvxlayers.engines.compiled.smooth import from_dual, surface, times
 
 # As there.
 _AWAY = 1e-9
@@ -165,17 +165,6 @@ def make_scaling(a, s, z, root, inverse, M_root, shadow):
         for i in range(3):
             for j in range(3):
                 inverse[i, j] = M_root[i, j] / small
-
-
-@compiled
-def times(matrix, transpose, v, start):
-    """The product with a part of a vector, in the place of it."""
-    x, y, z = v[start], v[start + 1], v[start + 2]
-    for i in range(3):
-        if transpose:
-            v[start + i] = matrix[0, i] * x + matrix[1, i] * y + matrix[2, i] * z
-        else:
-            v[start + i] = matrix[i, 0] * x + matrix[i, 1] * y + matrix[i, 2] * z
 
 
 @compiled

@@ -13,7 +13,7 @@ import numpy as np
 
 from tf_cvxlayers.engines.compiled.arithmetic import span_of
 from tf_cvxlayers.engines.compiled.cones import norm_of
-from tf_cvxlayers.engines.compiled.further import (
+from tf_cvxlayers.engines.compiled.further_scaling import (
     add_corrected,
     add_identity,
     add_scaled_rows,

@@ -17,6 +17,17 @@ SIDES = 5
 
 
 @compiled
+def times(matrix, transpose, v, start):
+    """The product with a part of a vector, in the place of it."""
+    x, y, z = v[start], v[start + 1], v[start + 2]
+    for i in range(3):
+        if transpose:
+            v[start + i] = matrix[0, i] * x + matrix[1, i] * y + matrix[2, i] * z
+        else:
+            v[start + i] = matrix[i, 0] * x + matrix[i, 1] * y + matrix[i, 2] * z
+
+
+@compiled
 def surface(a, x, y, z):
     """The concave function that is zero on the surface, and its gradient."""
     if a == 0.0:
