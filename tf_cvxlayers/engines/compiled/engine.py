@@ -13,15 +13,16 @@ from tf_cvxlayers.engines.base import AtOnce, Engine, FoundAtOnce
 from tf_cvxlayers.engines.compiled.profile import Profile
 from tf_cvxlayers.engines.interior_point import InteriorPoint
 from tf_cvxlayers.linalg.batch_axis import batch_size
-from tf_cvxlayers.optimality import forms
+from tf_cvxlayers.optimality.cones.table import geometry_of
 from tf_cvxlayers.program.cone_program import ConeData, ConeStructure
 from tf_cvxlayers.program.cones import KINDS
 from tf_cvxlayers.runtime.threads import in_threads
 
 _LOGGER = logging.getLogger("tf_cvxlayers")
 
-# Below this many entries times elements a batch takes less time than a thread's start.
-_SERIAL = 2000
+# What a call takes in milliseconds; and below how many of them its elements are not
+# worth the start of a thread.
+_CALL, _SERIAL = 1.3, 1.0
 # The numbers of an element that stay near a processor.
 _NEAR = 500_000
 
@@ -30,9 +31,10 @@ _NEAR = 500_000
 class Compiled(AtOnce):
     """Solves small dense programs by machine code, each element by itself, on threads.
 
-    The method is that of `InteriorPoint` without its embedding: a primal-dual iteration
-    (Vandenberghe, "The CVXOPT linear and quadratic cone program solvers", 2010) and
-    Newton's method on the optimality conditions, with the same conditions for SOLVED.
+    With every cone of the package. The method is that of `InteriorPoint` without its
+    embedding: a primal-dual iteration (Vandenberghe, "The CVXOPT linear and quadratic
+    cone program solvers", 2010) and Newton's method on the optimality conditions, with
+    the same conditions for SOLVED.
     What does not meet them, as where there is no solution, is solved by `InteriorPoint`
     with the same settings; so are all programs where XLA compiles a model.
 
@@ -87,7 +89,11 @@ class Compiled(AtOnce):
         # Memory beyond what a processor keeps near takes time too, a page for each row.
         far = max(n * (n + 2 * m) - _NEAR, 0)
         each = 0.015 + 6.2e-4 * (n + m) + 9.6e-7 * work + 2.6e-6 * far
-        return 1.3 + batch * (each + forms.curved_milliseconds(structure))
+        curved = sum(
+            run.number * geometry_of(run).compiled_milliseconds
+            for run in structure.cones.runs
+        )
+        return _CALL + batch * (each + curved)
 
     def bytes_needed(self, structure: ConeStructure) -> int:
         return self.rest.bytes_needed(structure)
@@ -153,8 +159,8 @@ class Compiled(AtOnce):
         return gradient, kept
 
     def _in_threads(self, structure: ConeStructure, work: Any, batch: int) -> None:
-        entries = structure.A.size + structure.P.size + structure.n
-        in_threads(work, batch, 1 if entries * batch < _SERIAL else self.threads)
+        short = self.milliseconds(structure, batch) - _CALL < _SERIAL
+        in_threads(work, batch, 1 if short else self.threads)
 
 
 def _say_that_it_is_made(name: str, function: Any) -> None:
@@ -162,7 +168,7 @@ def _say_that_it_is_made(name: str, function: Any) -> None:
     if not function.signatures:
         _LOGGER.info(
             "Loading the machine code of %s; compiling it if this machine has none "
-            "yet, which takes 5 to 20 seconds.",
+            "yet, which takes 5 to 40 seconds.",
             name,
         )
 

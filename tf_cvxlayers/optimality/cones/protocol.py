@@ -49,6 +49,11 @@ class ConeGeometry(abc.ABC):
         return 0.0
 
     @property
+    def compiled_milliseconds(self) -> float:
+        """The same in machine code, one element after another."""
+        return 0.0
+
+    @property
     def nonnegative_rows(self) -> Sequence[int]:
         """The rows of a curved cone that are nowhere negative in it."""
         return ()

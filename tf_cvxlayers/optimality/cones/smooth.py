@@ -75,6 +75,10 @@ class SmoothCone(ConeGeometry):
         return 0.018
 
     @property
+    def compiled_milliseconds(self) -> float:
+        return 0.012
+
+    @property
     def keeps_axes(self) -> bool:
         return False
 
