@@ -14,8 +14,8 @@ from tf_cvxlayers.engines.compiled.profile import Profile
 from tf_cvxlayers.engines.interior_point import InteriorPoint
 from tf_cvxlayers.linalg.batch_axis import batch_size
 from tf_cvxlayers.optimality.cones.table import geometry_of
+from tf_cvxlayers.program import cones
 from tf_cvxlayers.program.cone_program import ConeData, ConeStructure
-from tf_cvxlayers.program.cones import KINDS
 from tf_cvxlayers.runtime.threads import in_threads
 
 _LOGGER = logging.getLogger("tf_cvxlayers")
@@ -82,7 +82,16 @@ class Compiled(AtOnce):
 
     @property
     def cones(self) -> frozenset[str]:
-        return frozenset(KINDS)
+        return frozenset(
+            {
+                cones.ZERO,
+                cones.NONNEGATIVE,
+                cones.SECOND_ORDER,
+                cones.PSD,
+                cones.EXPONENTIAL,
+                cones.POWER,
+            }
+        )
 
     def milliseconds(self, structure: ConeStructure, batch: int) -> float:
         n, m, work = structure.n, structure.m, Profile.of(structure).work
