@@ -94,15 +94,7 @@ class Compiled(AtOnce):
         )
 
     def milliseconds(self, structure: ConeStructure, batch: int) -> float:
-        n, m, work = structure.n, structure.m, Profile.of(structure).work
-        # Memory beyond what a processor keeps near takes time too, a page for each row.
-        far = max(n * (n + 2 * m) - _NEAR, 0)
-        each = 0.015 + 6.2e-4 * (n + m) + 9.6e-7 * work + 2.6e-6 * far
-        curved = sum(
-            run.number * geometry_of(run).compiled_milliseconds
-            for run in structure.cones.runs
-        )
-        return _CALL + batch * (each + curved)
+        return _CALL + batch * _milliseconds_of_each(structure)
 
     def bytes_needed(self, structure: ConeStructure) -> int:
         return self.rest.bytes_needed(structure)
@@ -168,8 +160,20 @@ class Compiled(AtOnce):
         return gradient, kept
 
     def _in_threads(self, structure: ConeStructure, work: Any, batch: int) -> None:
-        short = self.milliseconds(structure, batch) - _CALL < _SERIAL
+        short = batch * _milliseconds_of_each(structure) < _SERIAL
         in_threads(work, batch, 1 if short else self.threads)
+
+
+@functools.lru_cache(maxsize=256)
+def _milliseconds_of_each(structure: ConeStructure) -> float:
+    n, m, work = structure.n, structure.m, Profile.of(structure).work
+    # Memory beyond what a processor keeps near takes time too, a page for each row.
+    far = max(n * (n + 2 * m) - _NEAR, 0)
+    curved = sum(
+        run.number * geometry_of(run).compiled_milliseconds
+        for run in structure.cones.runs
+    )
+    return 0.015 + 6.2e-4 * (n + m) + 9.6e-7 * work + 2.6e-6 * far + curved
 
 
 def _say_that_it_is_made(name: str, function: Any) -> None:
