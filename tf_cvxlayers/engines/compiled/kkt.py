@@ -34,11 +34,6 @@ def factor_system(program, F, d, lower, diagonal, H, weights, delta):
     `delta`."""
     n, rank = diagonal.size, 0.0
     scale = program.curvature if program.curvature > 0.0 else 1.0
-    reach = program.reach
-    for i in range(n):
-        # Of four rows that are taken together, up to where the last one ends.
-        for j in range(i, reach[min(i + 3, n - 1)]):
-            H[i, j] = program.P[i, j]
     for i in range(d.size):
         norm = squared_norm_of_row(F, program.spans, i)
         unit = (norm if norm > 0.0 else 1.0) / scale
@@ -47,10 +42,24 @@ def factor_system(program, F, d, lower, diagonal, H, weights, delta):
         weights[i] = d[i] / lower[i]
         if d[i] > 0.0:
             rank += 1.0
+    # Of a matrix with too few rows, what rounding may take from its diagonal; of others
+    # if it does so, as where nothing holds a variable without curvature of its own.
+    few = rank < n and program.curvature == 0.0
+    works = _factor_with(program, F, weights, diagonal, H, scale, few)
+    return works or (
+        not few and _factor_with(program, F, weights, diagonal, H, scale, True)
+    )
+
+
+@compiled
+def _factor_with(program, F, weights, diagonal, H, scale, few):
+    n, reach = diagonal.size, program.reach
+    for i in range(n):
+        # Of four rows that are taken together, up to where the last one ends.
+        for j in range(i, reach[min(i + 3, n - 1)]):
+            H[i, j] = program.P[i, j]
     add_gram(H, F, program.spans, weights)
     small = DELTA**1.5 * scale
-    # Of a matrix with too few rows, what rounding may take from its diagonal.
-    few = rank < n and program.curvature == 0.0
     for j in range(n):
         H[j, j] += max(small, _EPSILON * n * H[j, j]) if few else small
         diagonal[j] = H[j, j]
