@@ -83,6 +83,35 @@ def test_easy_programs_are_settled_as_they_are_by_the_other_engine(seed, left):
         np.testing.assert_allclose(one, another, rtol=1e-7, atol=1e-8 * (1 + size))
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        lambda x, y: ([-x @ y - cp.sum(cp.entr(y))], [cp.sum(y) == 1]),
+        # Of half of the points the nearest one is inside: the cones are not active
+        # there, and nothing holds the variables that CVXPY adds for them.
+        lambda x, y: ([cp.sum_squares(y - x)], [cp.norm(y, 3) <= 2]),
+        lambda x, y: ([cp.sum_squares(y - x)], [cp.lambda_max(cp.diag(y) + 0.2) <= 1]),
+        lambda x, y: ([cp.sum(cp.logistic(y)), 0.5 * cp.sum_squares(y - x)], []),
+    ],
+    ids=["entropy", "norm", "matrix", "logistic"],
+)
+def test_curved_cones_are_settled_as_they_are_by_the_other_engine(statement, left):
+    x, y = cp.Parameter(_N, name="x"), cp.Variable(_N)
+    terms, rows = statement(x, y)
+    problem, values = cp.Problem(cp.Minimize(sum(terms)), rows), _values(32)[:1]
+    found = []
+    for engine in (Compiled(), InteriorPoint()):
+        layer = CvxpyLayer(problem, x, y, engine=engine, dtype="float64")
+        found.append(outputs_and_gradients(layer, values))
+    assert left == [0, 0]
+    for one, another in zip(*found, strict=True):
+        np.testing.assert_allclose(one, another, rtol=1e-8, atol=1e-9)
+    layer = CvxpyLayer(problem, x, y, engine=Compiled(threads=1), dtype="float64")
+    alone = outputs_and_gradients(layer, [values[0][5:6]])
+    own, (gradient,) = found[0]
+    assert_identical(alone, (own[5:6], [gradient[5:6]]))
+
+
 def test_what_has_no_solution_is_left_to_the_other_engine(left):
     layer = _layer(on_failure="nan")
     x, low = _values()
