@@ -34,7 +34,7 @@ class Semidefinite(ConeGeometry):
 
     @property
     def compiled_milliseconds(self) -> float:
-        return 7e-4 * self.order**3
+        return 5e-4 * self.order**3
 
     @property
     def nonnegative_rows(self) -> Sequence[int]:

@@ -72,11 +72,11 @@ class SmoothCone(ConeGeometry):
 
     @property
     def milliseconds(self) -> float:
-        return 0.018
+        return 0.024
 
     @property
     def compiled_milliseconds(self) -> float:
-        return 0.012
+        return 0.007
 
     @property
     def keeps_axes(self) -> bool:
