@@ -131,8 +131,7 @@ def test_cones_are_those_of_the_optimality_conditions(dims):
 
     for k in range(4):
         y, s, v = ys[k].copy(), ss[k].copy(), vector[k].copy()
-        own, d, unit = np.empty((3, max(dims.size, shape.sides.shape[1])))
-        own, d, unit = own[: shape.sides.shape[1]], d[: dims.size], unit[: dims.size]
+        own, (d, unit) = np.empty(shape.sides.shape[1]), np.empty((2, dims.size))
         found(shape, y, s, own, d, unit, v)
         np.testing.assert_allclose(y, pairs[0][k], atol=1e-14)
         np.testing.assert_allclose(s, pairs[1][k], atol=1e-14)

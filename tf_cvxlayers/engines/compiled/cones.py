@@ -15,6 +15,7 @@ from tf_cvxlayers.engines.compiled.further import (
     add_sides,
     add_spectra,
     bases_of,
+    raise_further,
     raise_to_largest,
     turn_further,
     turn_further_rows,
@@ -176,12 +177,8 @@ def turn_rows(shape, basis, A):
 def raise_in_cones(shape, rows):
     """In the rows of each cone, the largest of their numbers."""
     for cone in range(shape.inequalities, shape.first.size - 1):
-        most = 0.0
-        for i in range(shape.first[cone], shape.first[cone + 1]):
-            most = max(most, rows[i])
-        for i in range(shape.first[cone], shape.first[cone + 1]):
-            rows[i] = most
-    raise_to_largest(shape.further, rows)
+        raise_to_largest(rows, shape.first[cone], shape.first[cone + 1])
+    raise_further(shape.further, rows)
 
 
 @compiled

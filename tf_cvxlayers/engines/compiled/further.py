@@ -131,7 +131,7 @@ def multiply_rows(further, spans, R, three, transpose, A, out):
     """The rows of each cone, multiplied: `R A R'` of matrices; `M A`, or `M'A`, of
     three rows."""
     order = further.largest
-    v = np.empty(order * (order + 1) // 2)
+    v = np.empty(max(order * (order + 1) // 2, 3))
     for k in range(further.matrices.shape[1]):
         first, order = further.matrices[0, k], further.matrices[1, k]
         V, half = np.empty((order, order)), np.empty((order, order))
@@ -149,29 +149,29 @@ def multiply_rows(further, spans, R, three, transpose, A, out):
     for k in range(further.three.size):
         a, M = further.three[k], three[k]
         for j in span_of(spans, a):
-            x, y, z = A[a, j], A[a + 1, j], A[a + 2, j]
             for i in range(3):
-                if transpose:
-                    out[a + i, j] = M[0, i] * x + M[1, i] * y + M[2, i] * z
-                else:
-                    out[a + i, j] = M[i, 0] * x + M[i, 1] * y + M[i, 2] * z
+                v[i] = A[a + i, j]
+            smooth.times(M, transpose, v, 0)
+            for i in range(3):
+                out[a + i, j] = v[i]
 
 
 @compiled
-def raise_to_largest(further, rows):
-    """In the rows of each cone, the largest of their numbers."""
-    if further is not None:
-        for k in range(further.matrices.shape[1]):
-            first, order = further.matrices[0, k], further.matrices[1, k]
-            _raise(rows, first, first + order * (order + 1) // 2)
-        for k in range(further.three.size):
-            _raise(rows, further.three[k], further.three[k] + 3)
-
-
-@compiled
-def _raise(rows, start, stop):
+def raise_to_largest(rows, start, stop):
+    """In these rows, the largest of their numbers."""
     most = 0.0
     for i in range(start, stop):
         most = max(most, rows[i])
     for i in range(start, stop):
         rows[i] = most
+
+
+@compiled
+def raise_further(further, rows):
+    """In the rows of each cone, the largest of their numbers."""
+    if further is not None:
+        for k in range(further.matrices.shape[1]):
+            first, order = further.matrices[0, k], further.matrices[1, k]
+            raise_to_largest(rows, first, first + order * (order + 1) // 2)
+        for k in range(further.three.size):
+            raise_to_largest(rows, further.three[k], further.three[k] + 3)

@@ -18,13 +18,15 @@ from tf_cvxlayers.engines.compiled.arithmetic import (
     times,
     transposed_times,
 )
+from tf_cvxlayers.engines.compiled.further_scaling import are_symmetric
 from tf_cvxlayers.engines.compiled.jit import compiled
 from tf_cvxlayers.engines.compiled.kkt import factor_system, make_left, solve_system
 from tf_cvxlayers.engines.compiled.scaling import (
     make_corrected,
     make_scaled_rows,
     make_scaling,
-    put_inside,
+    move_inside,
+    put_on_path,
     scaled,
     scaling_of,
     steepness,
@@ -60,7 +62,8 @@ def iterated(shape, program, x, y, s, start, tolerance, most, refined):
     """Move the point `(x, y, s)` until it meets the tolerance.
 
     Args:
-        start: whether to begin at the point of least squares, moved into the cones.
+        start: whether to begin at the point of least squares, moved into the cones; or,
+            where one of them is not symmetric, on the central path.
         most: how many steps there may be.
         refined: whether systems are solved with a step of refinement.
 
@@ -96,7 +99,11 @@ def iterated(shape, program, x, y, s, start, tolerance, most, refined):
         weights[i] = 1.0 if i < p else 0.5
         for j in span_of(program.spans, i):
             F[i, j] = program.A[i, j]
-    if start:
+    if start and not are_symmetric(shape.further):
+        for j in range(n):
+            x[j] = 0.0
+        put_on_path(shape, scaling)
+    elif start:
         for j in range(n):
             a[j] = -program.q[j]
         for i in range(m):
@@ -106,11 +113,9 @@ def iterated(shape, program, x, y, s, start, tolerance, most, refined):
         _solve(program, F, weights, lower, H, a, c, x, y, refined, n_spare, m_spare)
         for i in range(m):
             s[i] = 0.0 if i < p else -y[i]
-        if m > p and not put_inside(shape, scaling):
-            for j in range(n):
-                x[j] = 0.0
-            for i in range(p):
-                y[i] = 0.0
+        if m > p:
+            move_inside(shape, s)
+            move_inside(shape, y)
     for count in range(most + 1):
         # What is missing, and whether it is little.
         times(program.P, program.P_spans, x, dx)

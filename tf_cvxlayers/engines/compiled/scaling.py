@@ -18,7 +18,6 @@ from tf_cvxlayers.engines.compiled.further_scaling import (
     add_identity,
     add_scaled_rows,
     add_scalings,
-    are_symmetric,
     degree_of,
     least_inside,
     put_identities,
@@ -207,24 +206,18 @@ def _steepness(shape, point, d):
 
 
 @compiled
-def put_inside(shape, scaling):
-    """Move the pair of least squares into the cones; or, where one of them is not
-    symmetric, put the pair of the central path in its place. Whether it was moved."""
-    if not are_symmetric(shape.further):
-        for v in (scaling.s, scaling.z):
-            for i in range(shape.first[0], v.size):
-                v[i] = 0.0
-            for cone in range(shape.first.size - 1):
-                v[shape.first[cone]] = 1.0
-            put_identities(shape.further, v)
-        return False
-    _move_inside(shape, scaling.s)
-    _move_inside(shape, scaling.z)
-    return True
+def put_on_path(shape, scaling):
+    """The pair that is on the central path, in the place of the scaling's."""
+    for v in (scaling.s, scaling.z):
+        for i in range(v.size):
+            v[i] = 0.0
+        for cone in range(shape.first.size - 1):
+            v[shape.first[cone]] = 1.0
+        put_identities(shape.further, v)
 
 
 @compiled
-def _move_inside(shape, v):
+def move_inside(shape, v):
     """`v` plus a multiple of the identity, so that it is in the cones."""
     first, distance = shape.first, np.inf
     for cone in range(shape.inequalities):
