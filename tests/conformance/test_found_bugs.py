@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tests.calls import outputs_and_gradients
 from tf_cvxlayers import CvxpyLayer, Status
-from tf_cvxlayers.engines import Diffcp
+from tf_cvxlayers.engines import Compiled, Diffcp, InteriorPoint
 from tf_cvxlayers.errors import ParameterError, ProblemError
 
 
@@ -330,3 +330,45 @@ def test_equalities_said_twice_in_a_large_sparse_program():
         results.append(tf.nest.flatten(outputs_and_gradients(layer, values)))
     for one, other in zip(*results, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-9)
+
+
+@pytest.mark.parametrize("engine", [Compiled(), InteriorPoint()], ids=lambda e: e.name)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_matrix_whose_eigenvalues_are_equal_is_like_any_other(seed, engine):
+    # Its eigenvectors are any of many. In some of them a row of A is small, down to
+    # rounding, and was given units of its own.
+    rng = np.random.default_rng(seed)
+    C = rng.normal(size=(2, 2))
+    C = C @ C.T / 2 + np.eye(2)
+    X, T = cp.Variable((2, 2), PSD=True), cp.Variable((2, 2), symmetric=True)
+    p, twice = cp.Parameter(name="p"), np.eye(2)
+    blocks = [[cp.kron(twice, X), cp.kron(twice, T)], [cp.kron(twice, T), np.eye(4)]]
+    problem = cp.Problem(
+        cp.Minimize(cp.sum_squares(X - C)), [cp.bmat(blocks) >> 0, cp.trace(T) >= p]
+    )
+    layer = CvxpyLayer(problem, p, X, engine=engine, dtype="float64")
+    value = 1.04 * np.trace(C)
+    assert Status(int(layer.solve(value).status)) is Status.SOLVED
+    assert layer.check_gradients(value, directions=2).max_relative_error < 1e-7
+
+
+@pytest.mark.parametrize("engine", [Compiled(), InteriorPoint()], ids=lambda e: e.name)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_variable_in_inactive_rows_alone_does_not_spoil_others(seed, engine):
+    # Active rows hold nothing of it but what rounding leaves there, from the change to
+    # the eigenbasis; that was taken for numbers.
+    rng = np.random.default_rng(seed)
+    Q = np.linalg.qr(rng.normal(size=(5, 5)))[0]
+    x, t, p = cp.Variable(2), cp.Variable(3), cp.Parameter(2, name="p")
+    active = cp.diag(x - p)
+    inactive = np.eye(3) + sum(
+        t[k] * (np.eye(3)[[i]].T @ np.eye(3)[[j]] + np.eye(3)[[j]].T @ np.eye(3)[[i]])
+        for k, (i, j) in enumerate([(0, 1), (1, 2), (0, 2)])
+    )
+    empty = np.zeros((2, 3))
+    matrix = Q @ cp.bmat([[active, empty], [empty.T, inactive]]) @ Q.T
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(x)), [matrix >> 0])
+    layer = CvxpyLayer(problem, p, x, engine=engine, dtype="float64")
+    value = np.array([1.0, 1.0 + seed % 2])
+    np.testing.assert_allclose(layer(value), value, atol=1e-9)
+    assert layer.check_gradients(value, directions=2).max_relative_error < 1e-9

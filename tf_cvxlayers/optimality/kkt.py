@@ -21,7 +21,7 @@ positive definite matrix of order n,
 factored once; iterative refinement against (*) removes the effect of `delta`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -75,7 +75,7 @@ class KKT(NamedTuple):
         most = self.P.largest()
         scale = tf.where(most > 0, most, tf.ones_like(most))
         # delta is relative: to the objective, and to the row it belongs to.
-        rows = A.row_norms()
+        rows = self.cone.together(A.row_norms(), tf.reduce_max)
         rows = tf.where(rows > 0, rows, tf.ones_like(rows))
         lower = 1.0 - d + _DELTA * d * rows / scale
         gram = A.gram(A.scaled(d / lower))
@@ -105,11 +105,20 @@ class KKT(NamedTuple):
         d = self.cone.values
         P = _for_batch(self.P.everywhere(), d)
         A = _for_batch(self.turned.dense(), d)
+        if not self.cone.is_identity:
+            # Before `d` leaves nothing but rounding of what is in inactive rows alone.
+            A = _without_rounding(A)
         top = tf.concat([P, -tf.linalg.matrix_transpose(A)], axis=2)
         bottom = tf.concat([tf.expand_dims(d, 2) * A, tf.linalg.diag(1.0 - d)], axis=2)
         matrix = tf.concat([top, bottom], axis=1)
         matrix = _without_rounding(matrix)
-        rows, columns = _units(matrix)
+        n = P.shape[1]
+
+        def together(units):
+            own = self.cone.together(units[:, n:], tf.reduce_mean)
+            return tf.concat([units[:, :n], own], axis=1)
+
+        rows, columns = _units(matrix, together)
         matrix = tf.expand_dims(rows, 2) * matrix * tf.expand_dims(columns, 1)
         parts = SingularValues.of(matrix, zero)
         return DecomposedKKT(matrix, rows, columns, parts)
@@ -239,9 +248,12 @@ def _without_rounding(matrix: tf.Tensor) -> tf.Tensor:
     return tf.where(size > rounding, matrix, tf.zeros_like(matrix))
 
 
-def _units(matrix: tf.Tensor) -> list[tf.Tensor]:
+def _units(
+    matrix: tf.Tensor, together: Callable[[tf.Tensor], tf.Tensor]
+) -> list[tf.Tensor]:
     """Units of rows and columns `[B, k]` in which the logarithms of the numbers in each
-    of them have a mean of zero; ones where they are not far apart as they are."""
+    of them have a mean of zero; ones where they are not far apart as they are. Some
+    have one unit `together`."""
     size = tf.abs(matrix)
     # What the rounding of a solution leaves in a basis is no number to go by.
     counted = size > _COUNTED * tf.reduce_max(size, axis=1, keepdims=True)
@@ -252,9 +264,9 @@ def _units(matrix: tf.Tensor) -> list[tf.Tensor]:
 
     def balanced(k, _rows, columns):
         on_rows = ones * (logarithms + tf.expand_dims(columns, 1))
-        rows = -tf.reduce_sum(on_rows, axis=2) / in_rows
+        rows = together(-tf.reduce_sum(on_rows, axis=2) / in_rows)
         on_columns = ones * (logarithms + tf.expand_dims(rows, 2))
-        return k + 1, rows, -tf.reduce_sum(on_columns, axis=1) / in_columns
+        return k + 1, rows, together(-tf.reduce_sum(on_columns, axis=1) / in_columns)
 
     _, rows, columns = tf.while_loop(
         lambda k, *_: k < _UNITS,

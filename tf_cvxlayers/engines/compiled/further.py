@@ -167,11 +167,18 @@ def raise_to_largest(rows, start, stop):
 
 
 @compiled
-def raise_further(further, rows):
-    """In the rows of each cone, the largest of their numbers."""
+def raise_matrices(further, rows):
+    """In the rows of each cone of matrices, the largest of their numbers."""
     if further is not None:
         for k in range(further.matrices.shape[1]):
             first, order = further.matrices[0, k], further.matrices[1, k]
             raise_to_largest(rows, first, first + order * (order + 1) // 2)
+
+
+@compiled
+def raise_further(further, rows):
+    """In the rows of each cone, the largest of their numbers."""
+    raise_matrices(further, rows)
+    if further is not None:
         for k in range(further.three.size):
             raise_to_largest(rows, further.three[k], further.three[k] + 3)

@@ -108,7 +108,9 @@ def iterated(shape, program, x, y, s, start, tolerance, most, refined):
             a[j] = -program.q[j]
         for i in range(m):
             c[i] = program.b[i]
-        if not factor_system(program, F, weights, lower, diagonal, H, d, 0.0):
+        if not factor_system(
+            shape.further, program, F, weights, lower, diagonal, H, d, 0.0
+        ):
             return 0, False
         _solve(program, F, weights, lower, H, a, c, x, y, refined, n_spare, m_spare)
         for i in range(m):
@@ -142,7 +144,9 @@ def iterated(shape, program, x, y, s, start, tolerance, most, refined):
 
         make_scaling(shape, scaling)
         make_scaled_rows(shape, scaling, program.A, F)
-        if not factor_system(program, F, weights, lower, diagonal, H, d, 0.0):
+        if not factor_system(
+            shape.further, program, F, weights, lower, diagonal, H, d, 0.0
+        ):
             break
         for i in range(m):
             missing[i] = rows[i]

@@ -21,6 +21,7 @@ from tf_cvxlayers.engines.compiled.arithmetic import (
     times,
     transposed_times,
 )
+from tf_cvxlayers.engines.compiled.further import raise_matrices
 from tf_cvxlayers.engines.compiled.jit import compiled
 
 # As in `optimality.kkt`.
@@ -28,15 +29,18 @@ DELTA, _EPSILON = 1e-8, 1e-15
 
 
 @compiled
-def factor_system(program, F, d, lower, diagonal, H, weights, delta):
+def factor_system(further, program, F, d, lower, diagonal, H, weights, delta):
     """The diagonal block of `e`, the diagonal of `H`, and its factor, in these arrays.
     Returns whether there is one. What is added to rows that are not equalities is
     `delta`."""
     n, rank = diagonal.size, 0.0
     scale = program.curvature if program.curvature > 0.0 else 1.0
     for i in range(d.size):
-        norm = squared_norm_of_row(F, program.spans, i)
-        unit = (norm if norm > 0.0 else 1.0) / scale
+        weights[i] = squared_norm_of_row(F, program.spans, i)
+    if delta > 0.0:
+        raise_matrices(further, weights)
+    for i in range(d.size):
+        unit = (weights[i] if weights[i] > 0.0 else 1.0) / scale
         of_row = delta if d[i] < 1.0 else DELTA
         lower[i] = 1.0 - d[i] + of_row * d[i] * unit
         weights[i] = d[i] / lower[i]

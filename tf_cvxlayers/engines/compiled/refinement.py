@@ -34,7 +34,9 @@ def make_system(shape, program, y, s, d, basis, lower, diagonal, H, spare):
     if s.size > shape.equalities + shape.inequalities:
         turned = program.A.copy()
         turn_rows(shape, basis, turned)
-    return turned, factor_system(program, turned, d, lower, diagonal, H, spare, DELTA)
+    return turned, factor_system(
+        shape.further, program, turned, d, lower, diagonal, H, spare, DELTA
+    )
 
 
 @compiled

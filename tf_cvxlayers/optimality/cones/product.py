@@ -197,6 +197,7 @@ class _Turn(NamedTuple):
 class Spectrum(NamedTuple):
     """The eigenvalues `d [B, m]` of `D`, and the change to its eigenbasis `U`."""
 
+    dims: ConeDims
     values: tf.Tensor
     turns: tuple[_Turn, ...]
 
@@ -211,12 +212,18 @@ class Spectrum(NamedTuple):
             if basis is not None:
                 basis = tf.reshape(basis, [-1, run.number, *basis.shape[1:]])
             turns.append(_Turn(run, geometry, basis))
-        return cls(side_by_side(values, y), tuple(turns))
+        return cls(dims, side_by_side(values, y), tuple(turns))
 
     @property
     def is_identity(self) -> bool:
         """Whether the eigenbasis is the one that vectors come in."""
         return all(turn.basis is None for turn in self.turns)
+
+    def together(self, part: tf.Tensor, reduced: Callable[..., tf.Tensor]) -> tf.Tensor:
+        """A number for each row, `[1 or B, m]`; of cones whose rows are mixed one."""
+        return over_each(
+            self.dims, part, lambda run: not geometry_of(run).mixes_rows, reduced
+        )
 
     def into(self, part: tf.Tensor) -> tf.Tensor:
         """`U'M` for vectors or matrices, `[1 or B, m]` or `[1 or B, m, k]`."""

@@ -37,6 +37,12 @@ class ConeGeometry(abc.ABC):
         return False
 
     @property
+    def mixes_rows(self) -> bool:
+        """Whether an eigenbasis is any of many where eigenvalues of a point are equal,
+        so that a row has no size of its own in it."""
+        return False
+
+    @property
     def leading_eigenvalues(self) -> int:
         """After how many of the eigenvalues of `D` all others are equal, where that is
         far fewer than there are; else zero."""

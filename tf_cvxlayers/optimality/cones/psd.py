@@ -29,6 +29,10 @@ class Semidefinite(ConeGeometry):
         return False
 
     @property
+    def mixes_rows(self) -> bool:
+        return True
+
+    @property
     def milliseconds(self) -> float:
         return 4e-3 * self.order**3
 
