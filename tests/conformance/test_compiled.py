@@ -92,8 +92,13 @@ def test_easy_programs_are_settled_as_they_are_by_the_other_engine(seed, left):
         lambda x, y: ([cp.sum_squares(y - x)], [cp.norm(y, 3) <= 2]),
         lambda x, y: ([cp.sum_squares(y - x)], [cp.lambda_max(cp.diag(y) + 0.2) <= 1]),
         lambda x, y: ([cp.sum(cp.logistic(y)), 0.5 * cp.sum_squares(y - x)], []),
+        # With none that is active, and with some of several.
+        lambda x, y: (
+            [cp.sum_squares(y - x)],
+            [cp.log_sum_exp(y) <= 4, cp.sum(cp.exp(y[:2])) <= 2, cp.norm(y, 3) <= 5],
+        ),
     ],
-    ids=["entropy", "norm", "matrix", "logistic"],
+    ids=["entropy", "norm", "matrix", "logistic", "slack"],
 )
 def test_curved_cones_are_settled_as_they_are_by_the_other_engine(statement, left):
     x, y = cp.Parameter(_N, name="x"), cp.Variable(_N)

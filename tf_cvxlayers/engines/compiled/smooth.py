@@ -100,6 +100,15 @@ def _make_face(a, y, s, face):
 @compiled
 def make_pair(a, y, s):
     """The complementary pair next to `y`, `s`, in the place of them."""
+    _, u, v, w = surface(a, s[0], s[1], s[2])
+    f, g, h = _dual_gradient(a, y)
+    # `y - s` is in `-K`, or in the dual cone.
+    if _norm(y[0], y[1], y[2]) <= _depth(u, v, w, s):
+        y[:] = 0.0
+        return
+    if _norm(s[0], s[1], s[2]) <= _depth(f, g, h, y):
+        s[:] = 0.0
+        return
     no_y = _size(y) <= _VANISHING * _size(s)
     no_s = _size(s) <= _VANISHING * _size(y)
     if no_y or no_s:
@@ -164,6 +173,16 @@ def make_spectrum(a, y, s, values, basis):
 
 
 @compiled
+def _dual_gradient(a, y):
+    """The gradient of what is zero on the surface of the dual cone."""
+    p, q, r = from_dual(a, y)
+    _, f, g, h = surface(a, p, q, r)
+    if a == 0.0:
+        return f - g, -f, h
+    return f / a, g / (1.0 - a), h
+
+
+@compiled
 def _depth(u, v, w, point):
     value = u * point[0] + v * point[1] + w * point[2]
     depth = max(value, 0.0) / _norm(u, v, w)
@@ -176,13 +195,7 @@ def make_sides(a, y, s, sides):
     no_y = _size(y) <= _VANISHING * _size(s)
     no_s = _size(s) <= _VANISHING * _size(y)
     _, u, v, w = surface(a, s[0], s[1], s[2])
-    p, q, r = from_dual(a, y)
-    _, f, g, h = surface(a, p, q, r)
-    # Transposed.
-    if a == 0.0:
-        f, g = f - g, -f
-    else:
-        f, g = f / a, g / (1.0 - a)
+    f, g, h = _dual_gradient(a, y)
     sides[0] = -_depth(u, v, w, s) if no_y else _norm(y[0], y[1], y[2])
     sides[1] = -_depth(f, g, h, y) if no_s else _norm(s[0], s[1], s[2])
     on_face = not (_are_finite(u, v, w) or no_y or no_s)

@@ -83,8 +83,9 @@ class SmoothCone(ConeGeometry):
         return False
 
     def pair(self, y: tf.Tensor, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """`s` is moved onto the surface, and `y` becomes the nearest multiple of
-        `grad g(s)`: a retraction."""
+        """Where `y - s` is in `-K`, or in the dual cone, as far as tangents tell, `y` or
+        `s` is zero. Else `s` is moved onto the surface, and `y` becomes the nearest
+        multiple of `grad g(s)`: a retraction."""
         on_surface = self.on_surface(y, s)
         gradient, _ = self.surface(on_surface)
         normal = tf.expand_dims(_multiplier(gradient, y), 1) * gradient
@@ -92,7 +93,11 @@ class SmoothCone(ConeGeometry):
         active = self.on_face(y, s)
         on_surface = tf.where(finite, on_surface, (1.0 - active) * s)
         normal = tf.where(finite, normal, active * y)
-        no_y, no_s = (tf.expand_dims(flag, 1) for flag in _vanishing(y, s))
+        inside = self._are_inside_by(y, s)
+        no_y, no_s = (
+            tf.expand_dims(flag | deep, 1)
+            for flag, deep in zip(_vanishing(y, s), inside, strict=True)
+        )
         return (
             tf.where(no_y, tf.zeros_like(y), tf.where(no_s, y, normal)),
             tf.where(no_s, tf.zeros_like(s), tf.where(no_y, s, on_surface)),
@@ -127,17 +132,26 @@ class SmoothCone(ConeGeometry):
         no_y, no_s = _vanishing(y, s)
         gradient, _ = self.surface(s)
         on_face = ~_is_finite(gradient) & ~no_y & ~no_s
-        T = tf.constant(self.from_dual(), y.dtype)
-        to_dual, _ = self.surface(tf.linalg.matvec(T, y))
-        to_dual = tf.linalg.matvec(T, to_dual, transpose_a=True)
-        from_K = tf.where(no_y, -_depth(gradient, s), tf.norm(y, axis=1))
-        from_dual = tf.where(no_s, -_depth(to_dual, y), tf.norm(s, axis=1))
+        of_s, of_y = _depth(gradient, s), self._depth_in_dual(y)
+        from_K = tf.where(no_y, -of_s, tf.norm(y, axis=1))
+        from_dual = tf.where(no_s, -of_y, tf.norm(s, axis=1))
         faces = tf.where(
             tf.expand_dims(on_face, 1), self.on_sides(y - s), tf.expand_dims(from_K, 1)
         )
         return tf.concat(
             [tf.expand_dims(from_K, 1), tf.expand_dims(from_dual, 1), faces], axis=1
         )
+
+    def _depth_in_dual(self, y: tf.Tensor) -> tf.Tensor:
+        T = tf.constant(self.from_dual(), y.dtype)
+        gradient, _ = self.surface(tf.linalg.matvec(T, y))
+        return _depth(tf.linalg.matvec(T, gradient, transpose_a=True), y)
+
+    def _are_inside_by(self, y: tf.Tensor, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Whether `s` is in the cone by more than `y` is long, and `y` in the dual cone
+        by more than `s` is: bool `[C]` each."""
+        of_s, of_y = _depth(self.surface(s)[0], s), self._depth_in_dual(y)
+        return tf.norm(y, axis=1) <= of_s, tf.norm(s, axis=1) <= of_y
 
     def are_inside(self, y: tf.Tensor, s: tf.Tensor) -> tf.Tensor:
         T = tf.constant(self.from_dual(), y.dtype)
