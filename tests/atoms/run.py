@@ -36,10 +36,10 @@ rules, with a `ProblemError` that says what to write instead. Written by
 | atom | curvature | added | product | bound | factor | argument |
 |---|---|---|---|---|---|---|
 """
-_NOTES = """CVXPY states `quantum_rel_entr` with many semidefinite cones, at which Clarabel
-stops short too; and `eye_minus_inv` and
-`resolvent` with a matrix whose entries off the diagonal have no bound, so that their
-logarithms have no smallest value: these are INACCURATE.
+_NOTES = """CVXPY states `quantum_rel_entr` with many semidefinite cones, at which
+Clarabel stops short too; and `eye_minus_inv` and `resolvent` with a matrix whose
+entries off the diagonal have no bound, so that their logarithms have no smallest
+value: these are INACCURATE.
 
 What is refused, and what the message recommends:"""
 _CURVATURES = {
