@@ -83,9 +83,9 @@ class SmoothCone(ConeGeometry):
         return False
 
     def pair(self, y: tf.Tensor, s: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Where `y - s` is in `-K`, or in the dual cone, as tangents tell, `y` or `s` is
-        zero. Else `s` is moved onto the surface, and `y` becomes the nearest multiple
-        of `grad g(s)`: a retraction."""
+        """Where `y - s` is in `-K`, or in the dual cone, as tangents tell, `y` or `s`
+        is zero. Else `s` is moved onto the surface, and `y` becomes the nearest
+        multiple of `grad g(s)`: a retraction."""
         on_surface = self.on_surface(y, s)
         gradient, _ = self.surface(on_surface)
         normal = tf.expand_dims(_multiplier(gradient, y), 1) * gradient
