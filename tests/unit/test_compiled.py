@@ -218,7 +218,7 @@ def test_scalings_are_those_of_the_engine_in_ops(dims, seed):
         own, F, corrected = scaling.scaling_of(shape, s, z), A * 0.0, z * 0.0
         scaling.make_scaling(shape, own)
         scaling.make_scaled_rows(shape, own, A, F)
-        scaling.make_corrected(shape, own, ds, dz, 0.3, corrected)
+        scaling.make_corrected(shape, own, ds.copy(), dz.copy(), 0.3, corrected)
         t = scaling.steepness(shape, own, dz, ds)
         to_z, to_s = own.point.copy(), own.point.copy()
         scaling.unscaled(shape, own, to_z, to_s)

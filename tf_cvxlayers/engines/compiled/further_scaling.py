@@ -116,7 +116,8 @@ def unscale_further(further, roots, dz, ds):
 
 @compiled
 def add_corrected(further, roots, point, ds, dz, level, d):
-    """`d`: `lambda` and the correction of a step for its curvature, centred."""
+    """`d`: `lambda` and the correction of a step for its curvature, centred. The step
+    is lost."""
     if further is not None:
         for k in range(further.matrices.shape[1]):
             first, order = further.matrices[0, k], further.matrices[1, k]

@@ -9,11 +9,13 @@ import math
 import numpy as np
 
 from tf_cvxlayers.engines.compiled.jit import compiled
-from tf_cvxlayers.engines.compiled.smooth import from_dual, surface, times
+from tf_cvxlayers.engines.compiled.smooth import from_dual, product, surface, times
 
 # As there.
 _AWAY = 1e-9
 _FARTHEST, _TOWARDS_ZERO, _STEPS = 2.5, 0.999, 6
+# What the chord takes off in the end is the square of it.
+_LITTLE = 1e-3
 _OMEGA, _SHADOW, _NONE = 3, 8, 1e-100
 
 
@@ -38,22 +40,27 @@ def _phi(a, z):
 
 
 @compiled
-def _terms(a, z, p, Q):
-    """`psi`, and its gradient and Hessian in these arrays."""
-    Q[:] = 0.0
+def _terms(a, z):
+    """`psi`, its gradient, and the diagonal of its Hessian with the rest of the first
+    row; the one entry that is left is zero."""
     if a == 0.0:
         log = math.log(-z[2] / z[0])
-        p[0], p[1], p[2] = -log, 1.0, -z[0] / z[2]
-        Q[0, 0], Q[2, 2] = 1.0 / z[0], z[0] / (z[2] * z[2])
-        Q[0, 2] = Q[2, 0] = -1.0 / z[2]
-        return z[1] - z[0] - z[0] * log
+        gradient = -log, 1.0, -z[0] / z[2]
+        hessian = 1.0 / z[0], 0.0, z[0] / (z[2] * z[2]), 0.0, -1.0 / z[2]
+        return z[1] - z[0] - z[0] * log, gradient, hessian
     b, a, phi = 2.0 - 2.0 * a, 2.0 * a, _phi(a, z)
     first, second = phi / z[0], phi / z[1]
-    p[0], p[1], p[2] = a * first, b * second, -2.0 * z[2]
-    Q[0, 0], Q[1, 1] = a * (a - 1.0) * first / z[0], b * (b - 1.0) * second / z[1]
-    Q[0, 1] = Q[1, 0] = a * b * first / z[1]
-    Q[2, 2] = -2.0
-    return phi - z[2] * z[2]
+    gradient = a * first, b * second, -2.0 * z[2]
+    diagonal = a * (a - 1.0) * first / z[0], b * (b - 1.0) * second / z[1], -2.0
+    hessian = diagonal[0], diagonal[1], diagonal[2], a * b * first / z[1], 0.0
+    return phi - z[2] * z[2], gradient, hessian
+
+
+@compiled
+def _product(hessian, v):
+    one, two, three, right, far = hessian
+    first = one * v[0] + right * v[1] + far * v[2]
+    return first, right * v[0] + two * v[1], far * v[0] + three * v[2]
 
 
 @compiled
@@ -109,21 +116,21 @@ def _shadow_of(a, s):
 @compiled
 def make_scaling(a, s, z, root, inverse, M_root, shadow):
     """The scaling at `s`, `z`: `W'` and `W^-T`, an `R` with `M^-1 = R'R`, and `s^`."""
-    p, Q = np.empty(3), np.empty((3, 3))
-    psi, weights = _terms(a, z, p, Q), _weights(a)
-    for i in range(3):
-        # Of a row without a weight nothing is divided by, as it may be zero.
-        each = z[i] if weights[i] > 0.0 else 1.0
-        shadow[i] = p[i] / psi + weights[i] / each
-        for j in range(3):
-            Q[i, j] = (p[i] / psi) * (p[j] / psi) - Q[i, j] / psi
-        Q[i, i] += weights[i] / (each * each)
+    psi, (p0, p1, p2), (h00, h11, h22, h01, h02) = _terms(a, z)
+    p0, p1, p2 = p0 / psi, p1 / psi, p2 / psi
+    w0, w1, w2 = _weights(a)
+    # Of a row without a weight nothing is divided by, as it may be zero.
+    z0 = z[0] if w0 > 0.0 else 1.0
+    z1 = z[1] if w1 > 0.0 else 1.0
+    z2 = z[2] if w2 > 0.0 else 1.0
+    shadow[0], shadow[1], shadow[2] = p0 + w0 / z0, p1 + w1 / z1, p2 + w2 / z2
     # `M = L L'`, and the inverse of `L`.
-    l00 = math.sqrt(Q[0, 0])
-    l10, l20 = Q[1, 0] / l00, Q[2, 0] / l00
-    l11 = math.sqrt(Q[1, 1] - l10 * l10)
-    l21 = (Q[2, 1] - l10 * l20) / l11
-    l22 = math.sqrt(Q[2, 2] - l20 * l20 - l21 * l21)
+    l00 = math.sqrt(p0 * p0 - h00 / psi + w0 / (z0 * z0))
+    l10, l20 = (p0 * p1 - h01 / psi) / l00, (p0 * p2 - h02 / psi) / l00
+    l11 = math.sqrt(p1 * p1 - h11 / psi + w1 / (z1 * z1) - l10 * l10)
+    l21 = (p1 * p2 - l10 * l20) / l11
+    l22 = p2 * p2 - h22 / psi + w2 / (z2 * z2)
+    l22 = math.sqrt(l22 - l20 * l20 - l21 * l21)
     M_root[:] = 0.0
     M_root[0, 0], M_root[1, 1], M_root[2, 2] = 1.0 / l00, 1.0 / l11, 1.0 / l22
     M_root[1, 0] = -l10 * M_root[0, 0] * M_root[1, 1]
@@ -169,24 +176,21 @@ def make_scaling(a, s, z, root, inverse, M_root, shadow):
 
 @compiled
 def make_correction(a, z, root, inverse, M_root, shadow, ds, dz, level, d):
-    """`W^-T (-f*'''(z) [dz, M^-1 ds] / 2 - level s^)`, for steps that are scaled."""
-    u, v = dz.copy(), ds.copy()
+    """`W^-T (-f*'''(z) [dz, M^-1 ds] / 2 - level s^)`, for steps that are scaled. They
+    are lost."""
+    u, v = dz, ds
     times(inverse, True, u, 0)
     times(root, False, v, 0)
     times(M_root, False, v, 0)
     times(M_root, True, v, 0)
-    p, Q = np.empty(3), np.empty((3, 3))
-    psi, weights = _terms(a, z, p, Q), _weights(a)
-    pu = pv = uQv = 0.0
-    for i in range(3):
-        pu, pv = pu + p[i] * u[i] / psi, pv + p[i] * v[i] / psi
-        for j in range(3):
-            uQv += u[i] * Q[i, j] * v[j]
+    psi, p, hessian = _terms(a, z)
+    Qu, Qv, weights = _product(hessian, u), _product(hessian, v), _weights(a)
+    pu = (p[0] * u[0] + p[1] * u[1] + p[2] * u[2]) / psi
+    pv = (p[0] * v[0] + p[1] * v[1] + p[2] * v[2]) / psi
+    uQv = u[0] * Qv[0] + u[1] * Qv[1] + u[2] * Qv[2]
     along, third = uQv / psi - 2.0 * pu * pv, _third_of_psi(a, z, u, v)
     for i in range(3):
-        Qu = Q[i, 0] * u[0] + Q[i, 1] * u[1] + Q[i, 2] * u[2]
-        Qv = Q[i, 0] * v[0] + Q[i, 1] * v[1] + Q[i, 2] * v[2]
-        d[i] = (Qu * pv + Qv * pu + along * p[i] - third[i]) / psi
+        d[i] = (Qu[i] * pv + Qv[i] * pu + along * p[i] - third[i]) / psi
         if weights[i] > 0.0:
             d[i] -= 2.0 * weights[i] * u[i] * v[i] / (z[i] * z[i] * z[i])
         d[i] = -(0.5 * d[i] + level * shadow[i])
@@ -197,10 +201,9 @@ def make_correction(a, z, root, inverse, M_root, shadow, ds, dz, level, d):
 def steepness(a, point, matrix, transpose, is_dual, d):
     """The largest `t` with a point plus `d / t` on the boundary, for a step that a
     matrix takes to where the point is."""
-    step = d.copy()
-    times(matrix, transpose, step, 0)
+    step = product(matrix, transpose, d[0], d[1], d[2])
     x, y, z = point[0], point[1], point[2]
-    dx, dy, dz = step[0], step[1], step[2]
+    dx, dy, dz = step
     if is_dual:
         x, y, z = from_dual(a, point)
         dx, dy, dz = from_dual(a, step)
@@ -220,6 +223,10 @@ def _to_boundary(a, x, y, z, dx, dy, dz):
         value, u, v, w = surface(a, x + t * dx, y + t * dy, z + t * dz)
         if not value < 0.0:
             return t
-        t -= value / (u * dx + v * dy + w * dz)
+        back = value / (u * dx + v * dy + w * dz)
+        t -= back
+        if back <= _LITTLE * t:
+            break
     value, _, _, _ = surface(a, x + t * dx, y + t * dy, z + t * dz)
+    # It is concave: the chord is below it.
     return t * (start / (start - value)) if value < 0.0 else t

@@ -157,7 +157,7 @@ def make_scaled_rows(shape, scaling, A, F):
 
 @compiled
 def make_corrected(shape, scaling, ds, dz, level, d):
-    """`d = lambda + lambda \\ (ds o dz - level e)`."""
+    """`d = lambda + lambda \\ (ds o dz - level e)`. The step may be lost."""
     first, point = shape.first, scaling.point
     for cone in range(shape.inequalities):
         i = first[cone]

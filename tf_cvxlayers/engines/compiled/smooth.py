@@ -17,14 +17,26 @@ SIDES = 5
 
 
 @compiled
+def product(matrix, transpose, x, y, z):
+    """The product with a vector."""
+    if transpose:
+        return (
+            matrix[0, 0] * x + matrix[1, 0] * y + matrix[2, 0] * z,
+            matrix[0, 1] * x + matrix[1, 1] * y + matrix[2, 1] * z,
+            matrix[0, 2] * x + matrix[1, 2] * y + matrix[2, 2] * z,
+        )
+    return (
+        matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2] * z,
+        matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2] * z,
+        matrix[2, 0] * x + matrix[2, 1] * y + matrix[2, 2] * z,
+    )
+
+
+@compiled
 def times(matrix, transpose, v, start):
     """The product with a part of a vector, in the place of it."""
-    x, y, z = v[start], v[start + 1], v[start + 2]
-    for i in range(3):
-        if transpose:
-            v[start + i] = matrix[0, i] * x + matrix[1, i] * y + matrix[2, i] * z
-        else:
-            v[start + i] = matrix[i, 0] * x + matrix[i, 1] * y + matrix[i, 2] * z
+    i, j, k = start, start + 1, start + 2
+    v[i], v[j], v[k] = product(matrix, transpose, v[i], v[j], v[k])
 
 
 @compiled
