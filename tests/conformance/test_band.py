@@ -11,6 +11,8 @@ from tests.calls import assert_identical, outputs_and_gradients
 from tf_cvxlayers import CvxpyLayer, Status
 from tf_cvxlayers.optimality import adjoint, forms, matrices
 
+pytestmark = pytest.mark.usefixtures("steady")
+
 HOURS = 60
 
 

@@ -8,6 +8,8 @@ from tests.calls import assert_all_close, assert_identical, outputs_and_gradient
 from tests.problems import BY_NAME, each_kind, each_way, every_case
 from tf_cvxlayers.errors import ParameterError
 
+pytestmark = pytest.mark.usefixtures("steady")
+
 
 @each_kind
 def test_a_batch_holds_the_results_of_its_elements(case):

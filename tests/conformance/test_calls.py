@@ -12,6 +12,8 @@ from tf_cvxlayers import CvxpyLayer, SolveResult, Status
 from tf_cvxlayers.errors import ParameterError
 from tf_cvxlayers.layers import Sparsemax
 
+pytestmark = pytest.mark.usefixtures("steady")
+
 
 def _forms(layer, values):
     names = [spec.name for spec in layer.fed]

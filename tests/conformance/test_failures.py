@@ -12,6 +12,8 @@ from tf_cvxlayers import CvxpyLayer, Status, clear_errors
 from tf_cvxlayers.engines import Diffcp
 from tf_cvxlayers.errors import ParameterError, SolverError
 
+pytestmark = pytest.mark.usefixtures("steady")
+
 MODES = pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
 
 

@@ -9,6 +9,8 @@ from tests.calls import assert_all_close, assert_identical, outputs_and_gradient
 from tests.problems import BY_NAME, each_kind, every_case
 from tf_cvxlayers import CvxpyLayer
 
+pytestmark = pytest.mark.usefixtures("steady")
+
 
 def _rows(results, rows):
     outputs, gradients = results

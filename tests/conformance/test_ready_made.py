@@ -16,6 +16,8 @@ from tf_cvxlayers import Status, layers
 from tf_cvxlayers.engines import Diffcp
 from tf_cvxlayers.errors import ParameterError, ProblemError
 
+pytestmark = pytest.mark.usefixtures("steady")
+
 N = 5
 # One of each, by the name of its test, for inputs of size N.
 EACH = {

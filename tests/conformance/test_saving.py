@@ -19,6 +19,8 @@ from tests.problems import BY_NAME, each_way, one_row
 from tf_cvxlayers import CvxpyLayer
 from tf_cvxlayers.engines import Diffcp
 
+pytestmark = pytest.mark.usefixtures("steady")
+
 
 @each_way
 def test_a_config_is_json_and_rebuilds_the_layer(case):
