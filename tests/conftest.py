@@ -2,6 +2,8 @@
 
 import gc
 import os
+import subprocess
+import sys
 
 # Read by TensorFlow when it is imported, so set before anything imports it.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -18,6 +20,19 @@ from tf_cvxlayers.runtime.graphs import Graphs
 gc.set_threshold(200_000, 50, 1000)
 tf.config.threading.set_inter_op_parallelism_threads(2)
 tf.config.threading.set_intra_op_parallelism_threads(1)
+
+
+def pytest_sessionstart(session):
+    """Where tests run in several processes, machine code is compiled before, once: it
+    takes a minute, and some 700 MB of a process as long as that lives."""
+    config = session.config
+    is_worker = hasattr(config, "workerinput")
+    if not is_worker and getattr(config.option, "numprocesses", None):
+        command = [sys.executable, "-m", "tests.machine_code"]
+        # Where it fails, tests say why.
+        subprocess.run(
+            command, cwd=config.rootpath, stderr=subprocess.DEVNULL, check=False
+        )
 
 
 @pytest.fixture(autouse=True)
