@@ -221,6 +221,8 @@ class Spectrum(NamedTuple):
 
     def together(self, part: tf.Tensor, reduced: Callable[..., tf.Tensor]) -> tf.Tensor:
         """A number for each row, `[1 or B, m]`; of cones whose rows are mixed one."""
+        if not any(geometry_of(run).mixes_rows for run in self.dims.runs):
+            return part
         return over_each(
             self.dims, part, lambda run: not geometry_of(run).mixes_rows, reduced
         )
