@@ -58,19 +58,19 @@ def _solve(program, F, weights, lower, U, a, c, dx, dz, refined, n_spare, m_spar
 
 
 @compiled
-def iterated(shape, program, x, y, s, start, tolerance, most, refined):
+def iterated(shape, program, x, y, s, start, tolerance, most):
     """Move the point `(x, y, s)` until it meets the tolerance.
 
     Args:
         start: whether to begin at the point of least squares, moved into the cones; or,
-            where one of them is not symmetric, on the central path.
+            where one of them is not symmetric, on the central path. From elsewhere on,
+            systems are solved with a step of refinement.
         most: how many steps there may be.
-        refined: whether systems are solved with a step of refinement.
 
     Returns:
         How many steps there were, and whether the point meets the tolerance.
     """
-    n, m, p = x.size, s.size, shape.equalities
+    n, m, p, refined = x.size, s.size, shape.equalities, not start
     scaling = scaling_of(shape, s, y)
     lam = scaling.point
     dx, a, dual, diagonal, n_spare = (

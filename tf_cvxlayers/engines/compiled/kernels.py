@@ -69,7 +69,6 @@ def solve(
                 phase == 0,
                 _HANDOVERS[phase] if phase < 2 else tolerance,
                 max_iterations - iterations[k],
-                phase > 0,
             )
             iterations[k] += count
             if not there:

@@ -38,6 +38,7 @@ def factor_system(further, program, F, d, lower, diagonal, H, weights, delta):
     for i in range(d.size):
         weights[i] = squared_norm_of_row(F, program.spans, i)
     if delta > 0.0:
+        # See `mixes_rows` of `optimality.cones.protocol`.
         raise_matrices(further, weights)
     for i in range(d.size):
         unit = (weights[i] if weights[i] > 0.0 else 1.0) / scale

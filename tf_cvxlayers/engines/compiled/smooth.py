@@ -115,14 +115,10 @@ def make_pair(a, y, s):
     _, u, v, w = surface(a, s[0], s[1], s[2])
     f, g, h = _dual_gradient(a, y)
     # `y - s` is in `-K`, or in the dual cone.
-    if _norm(y[0], y[1], y[2]) <= _depth(u, v, w, s):
-        y[:] = 0.0
-        return
-    if _norm(s[0], s[1], s[2]) <= _depth(f, g, h, y):
-        s[:] = 0.0
-        return
-    no_y = _size(y) <= _VANISHING * _size(s)
-    no_s = _size(s) <= _VANISHING * _size(y)
+    is_deep = _norm(y[0], y[1], y[2]) <= _depth(u, v, w, s)
+    no_y = is_deep or _size(y) <= _VANISHING * _size(s)
+    is_deep = _norm(s[0], s[1], s[2]) <= _depth(f, g, h, y)
+    no_s = is_deep or _size(s) <= _VANISHING * _size(y)
     if no_y or no_s:
         if no_y:
             y[:] = 0.0
