@@ -1,5 +1,7 @@
 """What every test starts from: quiet logs, one thread a worker, fixed seeds."""
 
+import contextlib
+import ctypes
 import gc
 import os
 import subprocess
@@ -9,6 +11,7 @@ import sys
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
+import psutil
 import pytest
 import tensorflow as tf
 
@@ -16,8 +19,9 @@ from tests.problems import Case
 from tf_cvxlayers.runtime.graphs import Graphs
 
 # Graphs are millions of small objects; looking through them for garbage again and again
-# would take most of the time.
+# would take most of the time. It is looked for when memory has grown by this much.
 gc.set_threshold(200_000, 50, 1000)
+_GROWN = 100 * 2**20
 tf.config.threading.set_inter_op_parallelism_threads(2)
 tf.config.threading.set_intra_op_parallelism_threads(1)
 
@@ -46,12 +50,46 @@ def _place(item):
     return group.args[0] if group else item.module.__name__
 
 
+def pytest_collection_finish():
+    # What was there before the first test is no garbage, and not looked through.
+    gc.collect()
+    gc.freeze()
+
+
+class _Memory:
+    """Of this process, as it was after garbage had been collected last."""
+
+    def __init__(self):
+        self._process = psutil.Process()
+        self._last = self._now()
+
+    def _now(self):
+        return self._process.memory_info().rss
+
+    def has_grown(self):
+        """Whether it has grown much since then."""
+        return self._now() > self._last + _GROWN
+
+    def freed(self):
+        """Garbage is collected; what the C library kept goes back to the system."""
+        gc.collect()
+        with contextlib.suppress(AttributeError, OSError, TypeError):
+            ctypes.CDLL(None).malloc_trim(0)
+        self._last = self._now()
+
+
+_MEMORY = _Memory()
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item, nextitem):
-    """Frees the layers that no later test uses."""
-    if nextitem is None or _place(nextitem) != _place(item):
+    """Frees the layers that no later test uses, and what is garbage."""
+    last = nextitem is None or _place(nextitem) != _place(item)
+    if last:
         Case.layer.cache_clear()
-        keras.backend.clear_session()  # and collects garbage
+        keras.backend.clear_session()
+    if last or _MEMORY.has_grown():
+        _MEMORY.freed()
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 what it does not settle."""
 
 import importlib.util
+import subprocess
+import sys
 import threading
 
 import cvxpy as cp
@@ -19,6 +21,7 @@ from tf_cvxlayers.errors import ArgumentError
 from tf_cvxlayers.pipeline import at_once
 
 _N = 5
+_DATA = np.random.default_rng(0).normal(size=(30, _N))
 
 
 def _layer(engine="compiled", **settings):
@@ -97,8 +100,27 @@ def test_easy_programs_are_settled_as_they_are_by_the_other_engine(seed, left):
             [cp.sum_squares(y - x)],
             [cp.log_sum_exp(y) <= 4, cp.sum(cp.exp(y[:2])) <= 2, cp.norm(y, 3) <= 5],
         ),
+        # Of many points of data that share few variables: one row of a factor is short,
+        # and in the border, see `profile`.
+        lambda x, y: ([cp.sum(cp.huber(_DATA @ y - _DATA @ x)), cp.norm1(y)], []),
+        lambda x, y: ([cp.sum(cp.pos(1 - _DATA @ y)), cp.sum_squares(y - x)], []),
+        lambda x, y: ([cp.sum(cp.logistic(_DATA @ y)), cp.sum_squares(y - x)], []),
+        lambda x, y: (
+            [cp.sum(cp.norm(cp.reshape(_DATA @ (y - x), (15, 2), order="C"), axis=1))],
+            [cp.norm(y) <= 1],
+        ),
     ],
-    ids=["entropy", "norm", "matrix", "logistic", "slack"],
+    ids=[
+        "entropy",
+        "norm",
+        "matrix",
+        "logistic",
+        "slack",
+        "robust",
+        "margins",
+        "points",
+        "places",
+    ],
 )
 def test_curved_cones_are_settled_as_they_are_by_the_other_engine(statement, left):
     x, y = cp.Parameter(_N, name="x"), cp.Variable(_N)
@@ -115,6 +137,26 @@ def test_curved_cones_are_settled_as_they_are_by_the_other_engine(statement, lef
     alone = outputs_and_gradients(layer, [values[0][5:6]])
     own, (gradient,) = found[0]
     assert_identical(alone, (own[5:6], [gradient[5:6]]))
+
+
+def test_a_derivative_that_is_zero_is_found(left):
+    """The norm of a matrix of rank one is its trace: of what should be zero, all that
+    is there is rounding, and no refinement makes it smaller."""
+    x, y = cp.Parameter((4, 4), symmetric=True), cp.Variable((4, 4), PSD=True)
+    problem = cp.Problem(cp.Minimize(cp.sum_squares(y - x)), [cp.trace(y) == 1])
+    rng = np.random.default_rng(0)
+    half = rng.normal(size=(12, 4, 4))
+    points = 3.0 * tf.constant(half + np.swapaxes(half, 1, 2))
+    layer = CvxpyLayer(problem, x, y, engine="compiled", dtype="float64")
+    with tf.GradientTape() as tape:
+        tape.watch(points)
+        found = layer(points)
+        lengths = tf.reduce_sum(found**2)
+    gradient = tape.gradient(lengths, points)
+    of_rank_one = np.linalg.eigvalsh(found)[:, -2] < 1e-12
+    assert of_rank_one.sum() >= 6
+    assert left == [0, 0]
+    np.testing.assert_allclose(gradient.numpy()[of_rank_one], 0.0, atol=1e-12)
 
 
 def test_what_has_no_solution_is_left_to_the_other_engine(left):
@@ -196,11 +238,17 @@ def test_graphs_callers_at_once_and_jacobians_agree_with_eager_calls():
     np.testing.assert_allclose(jacobian, tf.transpose(jacobian), atol=1e-12)
 
 
-def test_xla_takes_the_other_engine():
+def xla_takes_the_other_engine():
     layer, values = _layer(), [tf.constant(part) for part in _values()]
     expected = layer(*values)[0]
     compiled = tf.function(lambda *values: layer(*values)[0], jit_compile=True)
     np.testing.assert_allclose(compiled(*values), expected, rtol=1e-8, atol=1e-9)
+
+
+def test_xla_takes_the_other_engine():
+    """In a process of its own: XLA takes a gigabyte, and keeps half of it."""
+    command = f"import {__name__} as test; test.xla_takes_the_other_engine()"
+    subprocess.run([sys.executable, "-c", command], check=True)
 
 
 def test_a_saved_layer_has_its_settings(tmp_path):

@@ -80,31 +80,59 @@ def test_units_are_those_of_the_pipeline(dims, seed):
         np.testing.assert_array_equal(beta / e, expected.s[k])
 
 
+def _whole(rows, n):
+    """The pieces of rows that are whole, without a border."""
+    spans = np.zeros((2, 2, rows), np.int64)
+    spans[0, 1] = n
+    return spans
+
+
+def _random_pieces(rng, rows, start, stop):
+    """Some columns of each row, or none."""
+    ends = np.sort(rng.integers(start, stop + 1, (2, rows)), axis=0)
+    return np.where(ends[0] < ends[1], ends, 0)
+
+
+@pytest.mark.parametrize("border", [0, 1, 4, 6])
 @pytest.mark.parametrize("n", [1, 3, 4, 5, 11, 16])
-def test_a_factor_within_its_profile_is_that_of_the_matrix(n):
-    rng = np.random.default_rng(n)
-    starts = rng.integers(0, n, size=9)
-    spans = np.sort([starts, np.minimum(n, starts + rng.integers(1, n + 1, 9))], axis=0)
-    A = rng.normal(size=(9, n))
-    for row, (start, stop) in zip(A, spans.T, strict=True):
-        row[:start] = row[stop:] = 0.0
-    weights, right = rng.random(9), rng.normal(size=n)
-    reach = np.arange(1, n + 1)
-    np.maximum.at(reach, spans[0], spans[1])
+def test_a_factor_within_its_profile_is_that_of_the_matrix(n, border):
+    rng = np.random.default_rng([n, border])
+    border = max(n - border, 0)
+    pieces = _random_pieces(rng, 9, 0, border), _random_pieces(rng, 9, border, n)
+    spans = np.stack(pieces).astype(np.int64)
+    A = np.zeros((9, n))
+    for piece in spans:
+        for row, (start, stop) in zip(A, piece.T, strict=True):
+            row[start:stop] = rng.normal(size=stop - start)
+    weights, right, x = rng.random(9), rng.normal(size=n), rng.normal(size=n)
+    reach = np.minimum(np.arange(1, n + 1), border)
+    some = spans[0, 0] < spans[0, 1]
+    np.maximum.at(reach, spans[0, 0, some], spans[0, 1, some])
     reach = np.maximum.accumulate(reach)
     H = np.eye(n)
-    expected = np.linalg.solve(H + A.T @ (weights[:, None] * A), right)
+    whole = H + A.T @ (weights[:, None] * A)
 
     @numba.njit
-    def solved(H, A, spans, weights, reach, right):
+    def solved(H, A, spans, weights, reach, border, right):
         arithmetic.add_gram(H, A, spans, weights)
-        works = arithmetic.factor(H, reach)
-        arithmetic.solve(H, reach, right)
+        works = arithmetic.factor(H, reach, border)
+        arithmetic.solve(H, reach, border, right)
         return works
 
-    assert solved(H, A, spans, weights, reach, right)
+    @numba.njit
+    def multiplied(A, spans, x, y, Ax, Aty):
+        arithmetic.times(A, spans, x, Ax)
+        arithmetic.transposed_times(A, spans, y, Aty)
+
+    expected = np.linalg.solve(whole, right)
+    assert solved(H, A, spans, weights, reach, border, right)
     np.testing.assert_allclose(right, expected, rtol=1e-10, atol=1e-12)
-    assert not solved(-np.eye(n), A, spans, 0 * weights, reach, right.copy())
+    arguments = A, spans, 0 * weights, reach, border, right.copy()
+    assert not solved(-np.eye(n), *arguments)
+    Ax, Aty = np.empty(9), np.empty(n)
+    multiplied(A, spans, x, weights, Ax, Aty)
+    np.testing.assert_allclose(Ax, A @ x, atol=1e-12)
+    np.testing.assert_allclose(Aty, A.T @ weights, atol=1e-12)
 
 
 @each_product
@@ -172,7 +200,7 @@ def test_the_scaling_takes_both_points_to_one(dims):
         scaling.make_corrected(shape, own, d, d, 0.3, corrected)
         return own.point, F, back, t, corrected
 
-    wide = shape._replace(spans=np.array([np.zeros(m), np.full(m, 6)], np.int64))
+    wide = shape._replace(spans=_whole(m, 6))
     point, F, back, t, corrected = scaled(wide, s, z, d, A)
     np.testing.assert_allclose(point[p:], s[p:], rtol=1e-10)
     np.testing.assert_allclose(F[p:, 2], back[p:], rtol=1e-10)
@@ -229,7 +257,7 @@ def test_scalings_are_those_of_the_engine_in_ops(dims, seed):
         scaling.scaled(shape, own, again)
         return t, to_z, to_s, corrected, F, again
 
-    wide = shape._replace(spans=np.array([np.zeros(m), np.full(m, 6)], np.int64))
+    wide = shape._replace(spans=_whole(m, 6))
     dz, ds = steps.copy()
     t, to_z, to_s, corrected, F, again = found(wide, s, z, dz, ds, A)
     np.testing.assert_allclose(to_z[p:], z[p:], rtol=1e-8, atol=1e-10)

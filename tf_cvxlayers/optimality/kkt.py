@@ -84,7 +84,7 @@ class KKT(NamedTuple):
         if not (self.P.is_diagonal and gram.is_diagonal):
             small = tf.maximum(small, self._rounding(gram))
         H = self.P.plus(gram, Diagonal(small))
-        return FactoredKKT(self, lower, H.diagonal_part(), H.factored())
+        return FactoredKKT(self, scale, lower, H.diagonal_part(), H.factored())
 
     def _rounding(self, gram: SymmetricMatrix) -> tf.Tensor:
         """What rounding may take from the diagonal of a matrix that is singular since
@@ -162,12 +162,14 @@ class FactoredKKT(NamedTuple):
 
     Attributes:
         system: without `delta`.
+        scale: of the objective, `[B, 1]`.
         lower: the diagonal block of `e`, `[B, m]`.
         diagonal: of `H`, `[B, n]`.
         factor: of `H`.
     """
 
     system: KKT
+    scale: tf.Tensor
     lower: tf.Tensor
     diagonal: tf.Tensor
     factor: Factor
@@ -196,16 +198,25 @@ class FactoredKKT(NamedTuple):
         Returns:
             `(r, e)`, and bool `[B]`.
         """
-        # In units of their own; and the residual, where nothing holds a variable.
+        # In units of their own; and the residual, where nothing holds a variable. No
+        # more is asked of `r` than a change of the right-hand side by as much as is
+        # accepted makes: where all of it should be zero, as at a vertex, rounding is
+        # not small beside it.
         units = tf.sqrt(self.diagonal), tf.sqrt(self.lower)
+        unseen = accepted * largest(*right) / self.scale[:, 0]
 
         def in_units(pair):
             return [part * unit for part, unit in zip(pair, units, strict=True)]
 
+        def seen(dr):
+            small = tf.expand_dims(largest(dr) <= unseen, 1)
+            return tf.where(small, tf.zeros_like(dr), dr)
+
         def refined(r, e, kept):
             left = self.system.residual(right, r, e)
             more = self.solve(left)
-            missed = _relative(left, right), _relative(in_units(more), in_units((r, e)))
+            change = in_units((seen(more[0]), more[1]))
+            missed = _relative(left, right), _relative(change, in_units((r, e)))
             # NaN, from a matrix that is not positive definite, counts as missed.
             little = tf.where(tf.maximum(*missed) <= accepted, True, False)
             # An element that is done does not move: it must not depend on others.

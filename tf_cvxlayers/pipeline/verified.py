@@ -193,7 +193,8 @@ def _in_rounds(
 
         before = ConeSolution(*map(chosen, solution))
         own, left = (ConeData(*map(chosen, part)) for part in (data, rounding))
-        usable = before.status == Status.INACCURATE
+        missed = _missed(structure, own, before)
+        usable = missed < float("inf")
         closer = seen_closer(structure, own, before, usable, left.b, k)
         left = closer.rounding(left)
         new = _seen_well(solve(k > 0, closer.data))
@@ -202,7 +203,7 @@ def _in_rounds(
         status = tf.where(misled, Status.INACCURATE, status)
         new = closer.original(new)._replace(status=status)
         # A point that is nearly a solution is not given up for one that is less so.
-        missed, misses = (_missed(structure, own, found) for found in (before, new))
+        misses = _missed(structure, own, new)
         nearer = misses <= tf.maximum(_WORSE * missed, _ROUNDING)
         moves = _is_open(before.status) & (nearer | ~_is_open(new.status))
         parts = zip(solution, before, new, strict=True)
@@ -213,9 +214,12 @@ def _in_rounds(
 
 
 def _missed(structure: ConeStructure, data: ConeData, found: ConeSolution) -> tf.Tensor:
-    """The largest relative residual of each solution, `[B]`; infinite without one."""
+    """The largest relative residual of each solution, `[B]`; infinite without one.
+
+    A point is nearly a solution if it misses little, whatever stopped the solver.
+    """
     missed = residuals(sparse_matrices(structure, data), *found[:3]).largest()
-    has_point = found.status <= Status.INACCURATE
+    has_point = (found.status <= Status.INACCURATE) | (missed <= _USABLE)
     return tf.where(has_point, missed, tf.constant(float("inf"), missed.dtype))
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tf_cvxlayers.engines.compiled.arithmetic import power_of_two, span_of
+from tf_cvxlayers.engines.compiled.arithmetic import PIECES, power_of_two, span_of
 from tf_cvxlayers.engines.compiled.further import (
     add_pairs,
     add_sides,
@@ -159,17 +159,18 @@ def turn_rows(shape, basis, A):
         a, b = shape.first[cone], shape.first[cone + 1]
         if b - a == 1:
             continue
-        for j in span_of(shape.spans, a):
-            along[j] = 0.0
-        for i in range(a, b):
-            for j in span_of(shape.spans, a):
-                along[j] += mirrors[i] * A[i, j]
-        for i in range(a, b):
-            for j in span_of(shape.spans, a):
-                A[i, j] -= mirrors[i] * along[j]
-        for j in span_of(shape.spans, a):
-            u, v = A[a, j], A[a + 1, j]
-            A[a, j], A[a + 1, j] = half * (u + v), half * (u - v)
+        for piece in PIECES:
+            for j in span_of(shape.spans, a, piece):
+                along[j] = 0.0
+            for i in range(a, b):
+                for j in span_of(shape.spans, a, piece):
+                    along[j] += mirrors[i] * A[i, j]
+            for i in range(a, b):
+                for j in span_of(shape.spans, a, piece):
+                    A[i, j] -= mirrors[i] * along[j]
+            for j in span_of(shape.spans, a, piece):
+                u, v = A[a, j], A[a + 1, j]
+                A[a, j], A[a + 1, j] = half * (u + v), half * (u - v)
     turn_further_rows(shape.further, shape.spans, basis.further, A)
 
 

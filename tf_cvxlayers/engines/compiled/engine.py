@@ -104,8 +104,9 @@ class Compiled(AtOnce):
     ) -> FoundAtOnce:
         from tf_cvxlayers.engines.compiled import kernels
 
-        shape, batch = _shape_of(structure), cast(int, batch_size(data))
-        n, m = structure.n, structure.m
+        profile, batch = _profile_of(structure), cast(int, batch_size(data))
+        shape, n, m = _shape_of(structure), structure.n, structure.m
+        data = data._replace(q=profile.ordered(data.q))
         found = FoundAtOnce(
             np.zeros((batch, n)),
             np.zeros((batch, m)),
@@ -135,6 +136,7 @@ class Compiled(AtOnce):
             )
 
         self._in_threads(structure, work, batch)
+        profile.put_back(x)
         return found
 
     def differentiated(
@@ -146,7 +148,11 @@ class Compiled(AtOnce):
     ) -> tuple[ConeData, np.ndarray]:
         from tf_cvxlayers.engines.compiled import kernels
 
-        shape, batch = _shape_of(structure), len(point[0])
+        profile, batch = _profile_of(structure), len(point[0])
+        shape = _shape_of(structure)
+        data = data._replace(q=profile.ordered(data.q))
+        point = profile.ordered(point[0]), *point[1:]
+        cotangent = profile.ordered(cotangent[0]), *cotangent[1:]
         gradient = ConeData(*(np.zeros((batch, part.shape[1])) for part in data))
         kept = np.zeros(batch, bool)
         _say_that_it_is_made("the adjoint", kernels.adjoint)
@@ -157,6 +163,7 @@ class Compiled(AtOnce):
             )
 
         self._in_threads(structure, work, batch)
+        profile.put_back(gradient.q)
         return gradient, kept
 
     def _in_threads(self, structure: ConeStructure, work: Any, batch: int) -> None:
@@ -166,7 +173,7 @@ class Compiled(AtOnce):
 
 @functools.lru_cache(maxsize=256)
 def _milliseconds_of_each(structure: ConeStructure) -> float:
-    n, m, work = structure.n, structure.m, Profile.of(structure).work
+    n, m, work = structure.n, structure.m, _profile_of(structure).work
     # Memory beyond what a processor keeps near takes time too, a page for each row.
     far = max(n * (n + 2 * m) - _NEAR, 0)
     curved = sum(
@@ -191,4 +198,9 @@ def _shape_of(structure: ConeStructure) -> Any:
     # Numba, where it is needed.
     from tf_cvxlayers.engines.compiled.shape import Shape
 
-    return Shape.of(structure)
+    return Shape.of(structure, _profile_of(structure))
+
+
+@functools.lru_cache(maxsize=256)
+def _profile_of(structure: ConeStructure) -> Profile:
+    return Profile.of(structure)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tf_cvxlayers.engines.compiled import psd, smooth
-from tf_cvxlayers.engines.compiled.arithmetic import span_of
+from tf_cvxlayers.engines.compiled.arithmetic import PIECES, span_of
 from tf_cvxlayers.engines.compiled.jit import compiled
 
 
@@ -137,23 +137,25 @@ def multiply_rows(further, spans, R, three, transpose, A, out):
         V, half = np.empty((order, order)), np.empty((order, order))
         size = order * (order + 1) // 2
         own = R[k, :order, :order]
-        for j in span_of(spans, first):
-            some = False
-            for i in range(size):
-                v[i] = A[first + i, j]
-                some = some or v[i] != 0.0
-            if some:
-                psd.congruent(own, False, v, 0, V, half)
-            for i in range(size):
-                out[first + i, j] = v[i]
+        for piece in PIECES:
+            for j in span_of(spans, first, piece):
+                some = False
+                for i in range(size):
+                    v[i] = A[first + i, j]
+                    some = some or v[i] != 0.0
+                if some:
+                    psd.congruent(own, False, v, 0, V, half)
+                for i in range(size):
+                    out[first + i, j] = v[i]
     for k in range(further.three.size):
         a, M = further.three[k], three[k]
-        for j in span_of(spans, a):
-            for i in range(3):
-                v[i] = A[a + i, j]
-            smooth.times(M, transpose, v, 0)
-            for i in range(3):
-                out[a + i, j] = v[i]
+        for piece in PIECES:
+            for j in span_of(spans, a, piece):
+                for i in range(3):
+                    v[i] = A[a + i, j]
+                smooth.times(M, transpose, v, 0)
+                for i in range(3):
+                    out[a + i, j] = v[i]
 
 
 @compiled

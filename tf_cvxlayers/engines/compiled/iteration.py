@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from tf_cvxlayers.engines.compiled.arithmetic import (
+    PIECES,
     dot,
     largest,
     span_of,
@@ -97,8 +98,9 @@ def iterated(shape, program, x, y, s, start, tolerance, most):
     )
     for i in range(m):
         weights[i] = 1.0 if i < p else 0.5
-        for j in span_of(program.spans, i):
-            F[i, j] = program.A[i, j]
+        for piece in PIECES:
+            for j in span_of(program.spans, i, piece):
+                F[i, j] = program.A[i, j]
     if start and not are_symmetric(shape.further):
         for j in range(n):
             x[j] = 0.0

@@ -2,7 +2,12 @@
 
 import numpy as np
 
-from tf_cvxlayers.engines.compiled.arithmetic import largest, span_of, transposed_times
+from tf_cvxlayers.engines.compiled.arithmetic import (
+    PIECES,
+    largest,
+    span_of,
+    transposed_times,
+)
 from tf_cvxlayers.engines.compiled.cones import basis_of, make_balance, turn
 from tf_cvxlayers.engines.compiled.iteration import iterated
 from tf_cvxlayers.engines.compiled.jit import compiled, kept_on_disk
@@ -117,8 +122,9 @@ def adjoint(shape, P, q, A, b, x, y, s, gx, gy, gs, start, stop, dP, dq, dA, db,
             c[i] = gy[k, i] * gamma * e[i] * unit
             rest[i] = gs[k, i] * (beta / e[i]) / unit
             if unit != 1.0:
-                for j in span_of(shape.spans, i):
-                    program.A[i, j] *= unit
+                for piece in PIECES:
+                    for j in span_of(shape.spans, i, piece):
+                        program.A[i, j] *= unit
         turned, works = make_system(
             shape, program, own_y, own_s, values, basis, lower, diagonal, H, dual
         )

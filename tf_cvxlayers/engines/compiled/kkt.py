@@ -14,8 +14,10 @@ import numpy as np
 
 from tf_cvxlayers.engines.compiled.arithmetic import (
     add_gram,
+    between,
     factor,
     largest,
+    pieces_of,
     solve,
     squared_norm_of_row,
     times,
@@ -61,14 +63,16 @@ def _factor_with(program, F, weights, diagonal, H, scale, few):
     n, reach = diagonal.size, program.reach
     for i in range(n):
         # Of four rows that are taken together, up to where the last one ends.
-        for j in range(i, reach[min(i + 3, n - 1)]):
-            H[i, j] = program.P[i, j]
+        stop = reach[min(i + 3, n - 1)]
+        for first, last in pieces_of(i, stop, program.border, n):
+            for j in between(first, last):
+                H[i, j] = program.P[i, j]
     add_gram(H, F, program.spans, weights)
     small = DELTA**1.5 * scale
     for j in range(n):
         H[j, j] += max(small, _EPSILON * n * H[j, j]) if few else small
         diagonal[j] = H[j, j]
-    return factor(H, reach)
+    return factor(H, reach, program.border)
 
 
 @compiled
@@ -79,7 +83,7 @@ def solve_system(program, F, d, lower, U, a, c, r, e):
     transposed_times(F, program.spans, e, r)
     for j in range(a.size):
         r[j] += a[j]
-    solve(U, program.reach, r)
+    solve(U, program.reach, program.border, r)
     times(F, program.spans, r, e)
     for i in range(c.size):
         e[i] = (c[i] - d[i] * e[i]) / lower[i]
@@ -114,11 +118,15 @@ def solve_until(program, F, d, lower, diagonal, U, a, c, r, e, accepted, refinem
     left_of_c, de = np.empty(m), np.empty(m)
     solve_system(program, F, d, lower, U, a, c, r, e)
     size = max(largest(a), largest(c))
+    # As in `optimality.kkt`.
+    scale = program.curvature if program.curvature > 0.0 else 1.0
     for _ in range(refinements):
         make_left(program, F, d, a, c, r, e, left, left_of_c, spare)
         solve_system(program, F, d, lower, U, left, left_of_c, dr, de)
         own = max(_in_units(r, diagonal), _in_units(e, lower))
-        more = max(_in_units(dr, diagonal), _in_units(de, lower))
+        more = _in_units(de, lower)
+        if not largest(dr) * scale <= accepted * size:
+            more = max(more, _in_units(dr, diagonal))
         missed = max(largest(left), largest(left_of_c))
         for j in range(n):
             r[j] += dr[j]

@@ -17,8 +17,8 @@ _INNER, _NOTHING = 1e-2, 1e-14
 
 
 class Program(NamedTuple):
-    """Matrices, `P` symmetric, with the spans of their rows; vectors; and the largest
-    number of `P`."""
+    """Matrices, `P` symmetric, with the spans of their rows, see `profile`; vectors;
+    and the largest number of `P`."""
 
     P: np.ndarray
     q: np.ndarray
@@ -28,6 +28,7 @@ class Program(NamedTuple):
     P_spans: np.ndarray
     spans: np.ndarray
     reach: np.ndarray
+    border: int
 
 
 @compiled
@@ -59,6 +60,7 @@ def program_of(shape, P, q, A, b, d, e, beta, gamma):
         shape.P_spans,
         shape.spans,
         shape.reach,
+        shape.border,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tf_cvxlayers.engines.compiled.arithmetic import span_of
+from tf_cvxlayers.engines.compiled.arithmetic import PIECES, span_of
 from tf_cvxlayers.engines.compiled.cones import norm_of
 from tf_cvxlayers.engines.compiled.further_scaling import (
     add_corrected,
@@ -137,21 +137,23 @@ def make_scaled_rows(shape, scaling, A, F):
     along = np.empty(A.shape[1])
     for cone in range(shape.inequalities):
         i, unit = first[cone], 1.0 / eta[cone]
-        for j in span_of(spans, i):
-            F[i, j] = unit * A[i, j]
+        for piece in PIECES:
+            for j in span_of(spans, i, piece):
+                F[i, j] = unit * A[i, j]
     for cone in range(shape.inequalities, first.size - 1):
         a, b, unit = first[cone], first[cone + 1], 1.0 / eta[cone]
-        for j in span_of(spans, a):
-            along[j] = 0.0
-        for i in range(a + 1, b):
-            for j in span_of(spans, a):
-                along[j] += w[i] * A[i, j]
-        for j in span_of(spans, a):
-            F[a, j] = unit * (w[a] * A[a, j] - along[j])
-            along[j] = along[j] / (1.0 + w[a]) - A[a, j]
-        for i in range(a + 1, b):
-            for j in span_of(spans, a):
-                F[i, j] = unit * (A[i, j] + w[i] * along[j])
+        for piece in PIECES:
+            for j in span_of(spans, a, piece):
+                along[j] = 0.0
+            for i in range(a + 1, b):
+                for j in span_of(spans, a, piece):
+                    along[j] += w[i] * A[i, j]
+            for j in span_of(spans, a, piece):
+                F[a, j] = unit * (w[a] * A[a, j] - along[j])
+                along[j] = along[j] / (1.0 + w[a]) - A[a, j]
+            for i in range(a + 1, b):
+                for j in span_of(spans, a, piece):
+                    F[i, j] = unit * (A[i, j] + w[i] * along[j])
     add_scaled_rows(shape.further, spans, scaling.further, A, F)
 
 

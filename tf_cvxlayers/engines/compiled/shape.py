@@ -15,14 +15,16 @@ class Shape(NamedTuple):
     """A structure, as arrays.
 
     Attributes:
-        P_at, A_at: row and column of each entry, `[2, entries]`.
+        P_at, A_at: row and column of each entry, `[2, entries]`, in the order of the
+            profile.
         first: the first row of each inequality and second-order cone, and the one after
             the last.
         general: which rows have a say in the units of variables, bool `[m]`.
         spans: where each row of `A` begins and ends, the same for all rows of a curved
-            cone, `[2, m]`.
-        P_spans: likewise for `P`, `[2, n]`.
-        reach: where each row of a factor ends, `[n]`.
+            cone, `[2, 2, m]`.
+        P_spans: likewise for `P`, `[2, 2, n]`.
+        reach: where each row of a factor ends before the border, `[n]`.
+        border: the first column of the border.
         sides: the first row, and the one after the last, of what each of the distances
             of `cones.make_sides` is about, `[2, sides]`.
         equalities, inequalities: how many.
@@ -36,14 +38,16 @@ class Shape(NamedTuple):
     spans: np.ndarray
     P_spans: np.ndarray
     reach: np.ndarray
+    border: int
     sides: np.ndarray
     equalities: int
     inequalities: int
     further: Further | None
 
     @classmethod
-    def of(cls, structure: ConeStructure) -> "Shape":
-        """That of a structure."""
+    def of(cls, structure: ConeStructure, profile: Profile) -> "Shape":
+        """That of a structure, its variables in the order of a profile."""
+        place = np.argsort(profile.order)
         dims = structure.cones
         p, number = dims.zero, dims.nonnegative
         first = np.cumsum([p, *[1] * number, *dims.second_order]).astype(np.int64)
@@ -60,11 +64,14 @@ class Shape(NamedTuple):
             three = further.three
             rows.append(np.repeat([three, three + 3], SIDES, axis=1))
         return cls(
-            np.array([structure.P.rows, structure.P.columns], np.int64),
-            np.array([structure.A.rows, structure.A.columns], np.int64),
+            np.array([place[structure.P.rows], place[structure.P.columns]], np.int64),
+            np.array([structure.A.rows, place[structure.A.columns]], np.int64),
             first,
             several,
-            *Profile.of(structure),
+            profile.A,
+            profile.P,
+            profile.factor,
+            profile.border,
             np.concatenate(rows, axis=1).astype(np.int64),
             p,
             number,
