@@ -80,8 +80,10 @@ def _expected(problem):
 def _word(status, value, expected):
     is_number = isinstance(expected, float | np.floating)
     if status == "SOLVED":
-        known = is_number and abs(value - expected) <= _SAME * (1 + abs(expected))
-        return "right" if known else "differs"
+        if not is_number:
+            return "not confirmed"
+        same = abs(value - expected) <= _SAME * (1 + abs(expected))
+        return "right" if same else "differs"
     claims = {"PRIMAL_INFEASIBLE": "infeasible", "DUAL_INFEASIBLE": "unbounded"}
     if status in claims:
         return "right" if claims[status] in str(expected) else "differs"

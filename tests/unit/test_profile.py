@@ -74,6 +74,19 @@ def test_work_on_points_that_share_variables_grows_with_their_number(shared):
     assert many.work < 4.5 * few.work
 
 
+def test_values_in_the_order_of_a_profile_come_back():
+    arrow = _arrow(np.random.default_rng(0), 6, 2, 1)
+    found = Profile.of(_structure(arrow, np.eye(13), ConeDims(nonnegative=12)))
+    v = np.arange(26.0).reshape(2, 13)
+    ordered = found.ordered(v)
+    np.testing.assert_array_equal(ordered, v[:, found.order])
+    assert (found.order != np.arange(13)).any()
+    # Machine code is made for one layout.
+    assert ordered.flags.c_contiguous
+    found.put_back(ordered)
+    np.testing.assert_array_equal(ordered, v)
+
+
 def test_variables_keep_their_order_where_another_saves_little():
     structure = _structure(np.ones((4, 6)), np.eye(6), ConeDims(nonnegative=4))
     found = Profile.of(structure)

@@ -198,43 +198,42 @@ class FactoredKKT(NamedTuple):
         Returns:
             `(r, e)`, and bool `[B]`.
         """
-        # In units of their own; and the residual, where nothing holds a variable. No
-        # more is asked of `r` than a change of the right-hand side by as much as is
-        # accepted makes: where all of it should be zero, as at a vertex, rounding is
-        # not small beside it.
+        # In units of their own; and the residual, where nothing holds a variable. Where
+        # all of `r` should be zero, as at a vertex, rounding is not small beside it: it
+        # is enough in the end if `r` changes as little as it does for a change of the
+        # right-hand side by what is accepted.
         units = tf.sqrt(self.diagonal), tf.sqrt(self.lower)
         unseen = accepted * largest(*right) / self.scale[:, 0]
 
         def in_units(pair):
             return [part * unit for part, unit in zip(pair, units, strict=True)]
 
-        def seen(dr):
-            small = tf.expand_dims(largest(dr) <= unseen, 1)
-            return tf.where(small, tf.zeros_like(dr), dr)
-
-        def refined(r, e, kept):
+        def refined(r, e, kept, _enough):
             left = self.system.residual(right, r, e)
             more = self.solve(left)
-            change = in_units((seen(more[0]), more[1]))
-            missed = _relative(left, right), _relative(change, in_units((r, e)))
+            size, change = in_units((r, e)), in_units(more)
+            missed = [_relative(part, size) for part in ([change[0]], [change[1]])]
             # NaN, from a matrix that is not positive definite, counts as missed.
-            little = tf.where(tf.maximum(*missed) <= accepted, True, False)
+            met = _relative(left, right) <= accepted
+            little = met & (missed[0] <= accepted) & (missed[1] <= accepted)
+            enough = met & (missed[1] <= accepted) & (largest(more[0]) <= unseen)
             # An element that is done does not move: it must not depend on others.
             moved = zip((r, e), more, strict=True)
             r, e = (
                 tf.where(tf.expand_dims(kept, 1), part, part + step)
                 for part, step in moved
             )
-            return r, e, kept | little
+            return r, e, kept | little, enough
 
         r, e = self.solve(right)
-        r, e, kept = tf.while_loop(
-            lambda _r, _e, kept: ~tf.reduce_all(kept),
+        no = tf.zeros_like(r[:, 0], tf.bool)
+        r, e, kept, enough = tf.while_loop(
+            lambda _r, _e, kept, _enough: ~tf.reduce_all(kept),
             refined,
-            (r, e, tf.zeros_like(r[:, 0], tf.bool)),
+            (r, e, no, no),
             maximum_iterations=refinements,
         )
-        return (r, e), kept
+        return (r, e), kept | enough
 
 
 def kkt_system(dims: ConeDims, matrices: Matrices, y: tf.Tensor, s: tf.Tensor) -> KKT:

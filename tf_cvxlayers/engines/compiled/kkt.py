@@ -118,21 +118,22 @@ def solve_until(program, F, d, lower, diagonal, U, a, c, r, e, accepted, refinem
     left_of_c, de = np.empty(m), np.empty(m)
     solve_system(program, F, d, lower, U, a, c, r, e)
     size = max(largest(a), largest(c))
-    # As in `optimality.kkt`.
     scale = program.curvature if program.curvature > 0.0 else 1.0
+    enough = False
     for _ in range(refinements):
         make_left(program, F, d, a, c, r, e, left, left_of_c, spare)
         solve_system(program, F, d, lower, U, left, left_of_c, dr, de)
         own = max(_in_units(r, diagonal), _in_units(e, lower))
-        more = _in_units(de, lower)
-        if not largest(dr) * scale <= accepted * size:
-            more = max(more, _in_units(dr, diagonal))
+        more_of_r, more_of_e = _in_units(dr, diagonal), _in_units(de, lower)
         missed = max(largest(left), largest(left_of_c))
         for j in range(n):
             r[j] += dr[j]
         for i in range(m):
             e[i] += de[i]
-        small = missed <= accepted * (size if size > 0.0 else 1.0)
-        if small and more <= accepted * (own if own > 0.0 else 1.0):
+        met = missed <= accepted * (size if size > 0.0 else 1.0)
+        met = met and more_of_e <= accepted * (own if own > 0.0 else 1.0)
+        if met and more_of_r <= accepted * (own if own > 0.0 else 1.0):
             return True
-    return False
+        # In the end, see `optimality.kkt`.
+        enough = met and largest(dr) * scale <= accepted * size
+    return enough

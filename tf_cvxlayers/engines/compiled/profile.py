@@ -93,8 +93,9 @@ class Profile(NamedTuple):
         return float(0.5 * np.square(wide).sum() + 0.5 * np.square(long).sum())
 
     def ordered(self, v: np.ndarray) -> np.ndarray:
-        """Values of variables `[batch, n]` in this order."""
-        return v if self._is_as_given else v[:, self.order]
+        """Values of variables `[batch, n]` in this order, and row after row in memory:
+        other machine code would be made for another order of the numbers there."""
+        return v if self._is_as_given else np.take(v, self.order, axis=1)
 
     def put_back(self, v: np.ndarray) -> None:
         """Values in this order in that of the variables, in their place."""
