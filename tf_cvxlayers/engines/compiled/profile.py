@@ -3,8 +3,7 @@ from zero: see `arithmetic`; and the order of variables in which they are short.
 
 Variables that few rows hold together, such as those of a point of data, come first, one
 near the next; what most of them meet, such as the weights of a model, is the border:
-last, and whole in every row (George and Liu, "Computer solution of large sparse
-positive definite systems", 1981, section 4.2, and section 6 on borders).
+last, and whole in every row.
 """
 
 from typing import NamedTuple
@@ -18,7 +17,8 @@ from tf_cvxlayers.program.cones import KINDS
 
 # The most meetings that are looked at.
 _MOST = 5e6
-# Another order has to save more than this share of the products: it has to be kept.
+# Another order is taken for less than this share of the products: values have to be
+# brought into it, and back.
 _WORTH = 0.75
 # Variables that meet more than one part in so many of all may be in the border.
 _PARTS = np.array([1, 2, 4, 8, 16])
