@@ -200,21 +200,18 @@ def test_failures_of_every_cone_are_classified(name):
 
 
 @pytest.mark.parametrize(
-    ("engine", "name"),
+    ("engine", "name", "first"),
     [
-        (Diffcp(max_iterations=1), "log_sum_exp"),
-        (Diffcp(solver="scs", max_iterations=1), "maxcut"),
+        (Diffcp(max_iterations=1), "log_sum_exp", Status.ITERATION_LIMIT),
+        # Newton's method nearly finishes what one iteration began.
+        (Diffcp(solver="scs", max_iterations=1), "maxcut", Status.INACCURATE),
     ],
 )
-def test_too_few_iterations_are_an_iteration_limit(engine, name):
+def test_too_few_iterations_are_an_iteration_limit(engine, name, first):
     case = BY_NAME[name]
     layer, values = case.new_layer(engine=engine), case.values(2)
     result = layer.solve(*values)
-    # Newton's method may finish what one iteration began.
-    stopped = result.status.numpy() == Status.ITERATION_LIMIT
-    missed = np.max([result.primal_residual, result.dual_residual, result.gap], axis=0)
-    assert stopped.any()
-    assert (stopped == (missed > 1e-5)).all()
+    assert result.status.numpy().tolist() == [first, Status.ITERATION_LIMIT]
     assert result.iterations.numpy().max() <= 1
     with pytest.raises(SolverError, match="max_iterations"):
         layer(*values)

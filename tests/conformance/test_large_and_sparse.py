@@ -18,15 +18,15 @@ def _weights(n):
     return np.cos(1.0 + np.arange(n))
 
 
-engines = pytest.mark.parametrize("engine", ["diffcp", "interior_point"])
+engines = pytest.mark.parametrize("engine", ["auto", "interior_point"])
 
 
-def _solved(problem, parameters, variable, values, engine="diffcp"):
+def _solved(problem, parameters, variable, values, engine="auto"):
     """The solution and the gradients of a layer that takes the sparse way."""
     options = {"engine": engine, "dtype": "float64"}
     layer = CvxpyLayer(problem, parameters, variable, **options)
     structure = layer.pipeline.reduction.structure
-    assert engine != "interior_point" or has_band(structure)
+    assert layer.engine.name == "diffcp" if engine == "auto" else has_band(structure)
     assert np.all(layer.solve(*values).status == Status.SOLVED)
     found, gradients = outputs_and_gradients(layer, values)
     return np.array(found), [np.array(part) for part in gradients]

@@ -11,7 +11,10 @@ import cvxpy as cp
 import numpy as np
 import scipy.sparse as sp
 
-_WORDS = {"VER", "OBJSENSE", "VAR", "CON", "OBJACOORD", "OBJBCOORD", "ACOORD", "BCOORD"}
+_PARTS = {"VER", "POWCONES", "OBJSENSE", "VAR", "CON", "OBJACOORD", "OBJBCOORD"} | {
+    "ACOORD",
+    "BCOORD",
+}
 
 
 def read(path: pathlib.Path) -> tuple[cp.Problem, cp.Parameter, cp.Variable]:
@@ -78,14 +81,14 @@ def _from_cbf(path):
 def _parts(path):
     """The lines of each part, in words."""
     parts: dict = {}
-    lines = None
+    lines: list = []
     for line in path.read_text().splitlines():
         words = line.split("#")[0].split()
         if not words:
             continue
-        if words[0] in _WORDS or words[0] == "POWCONES":
+        if words[0] in _PARTS:
             lines = parts.setdefault(words[0], [])
-        elif lines is None:
+        elif len(words) == 1 and words[0].isalpha() and words[0] not in ("MIN", "MAX"):
             raise ValueError(f"a part that is not known: {words[0]}")
         else:
             lines.append(words)

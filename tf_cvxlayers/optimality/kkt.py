@@ -211,12 +211,12 @@ class FactoredKKT(NamedTuple):
         def refined(r, e, kept, _enough):
             left = self.system.residual(right, r, e)
             more = self.solve(left)
-            size, change = in_units((r, e)), in_units(more)
-            missed = [_relative(part, size) for part in ([change[0]], [change[1]])]
+            size = in_units((r, e))
+            of_r, of_e = (_relative([part], size) for part in in_units(more))
             # NaN, from a matrix that is not positive definite, counts as missed.
-            met = _relative(left, right) <= accepted
-            little = met & (missed[0] <= accepted) & (missed[1] <= accepted)
-            enough = met & (missed[1] <= accepted) & (largest(more[0]) <= unseen)
+            met = (_relative(left, right) <= accepted) & (of_e <= accepted)
+            little = met & (of_r <= accepted)
+            enough = met & (largest(more[0]) <= unseen)
             # An element that is done does not move: it must not depend on others.
             moved = zip((r, e), more, strict=True)
             r, e = (

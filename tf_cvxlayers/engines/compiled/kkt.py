@@ -31,12 +31,17 @@ DELTA, _EPSILON = 1e-8, 1e-15
 
 
 @compiled
+def _scale_of(program):
+    """That of the objective."""
+    return program.curvature if program.curvature > 0.0 else 1.0
+
+
+@compiled
 def factor_system(further, program, F, d, lower, diagonal, H, weights, delta):
     """The diagonal block of `e`, the diagonal of `H`, and its factor, in these arrays.
     Returns whether there is one. What is added to rows that are not equalities is
     `delta`."""
-    n, rank = diagonal.size, 0.0
-    scale = program.curvature if program.curvature > 0.0 else 1.0
+    n, rank, scale = diagonal.size, 0.0, _scale_of(program)
     for i in range(d.size):
         weights[i] = squared_norm_of_row(F, program.spans, i)
     if delta > 0.0:
@@ -117,9 +122,7 @@ def solve_until(program, F, d, lower, diagonal, U, a, c, r, e, accepted, refinem
     left, dr, spare = np.empty(n), np.empty(n), np.empty(n)
     left_of_c, de = np.empty(m), np.empty(m)
     solve_system(program, F, d, lower, U, a, c, r, e)
-    size = max(largest(a), largest(c))
-    scale = program.curvature if program.curvature > 0.0 else 1.0
-    enough = False
+    size, scale, enough = max(largest(a), largest(c)), _scale_of(program), False
     for _ in range(refinements):
         make_left(program, F, d, a, c, r, e, left, left_of_c, spare)
         solve_system(program, F, d, lower, U, left, left_of_c, dr, de)
@@ -131,8 +134,9 @@ def solve_until(program, F, d, lower, diagonal, U, a, c, r, e, accepted, refinem
         for i in range(m):
             e[i] += de[i]
         met = missed <= accepted * (size if size > 0.0 else 1.0)
-        met = met and more_of_e <= accepted * (own if own > 0.0 else 1.0)
-        if met and more_of_r <= accepted * (own if own > 0.0 else 1.0):
+        most = accepted * (own if own > 0.0 else 1.0)
+        met = met and more_of_e <= most
+        if met and more_of_r <= most:
             return True
         # In the end, see `optimality.kkt`.
         enough = met and largest(dr) * scale <= accepted * size

@@ -6,7 +6,8 @@ near the next; what most of them meet, such as the weights of a model, is the bo
 last, and whole in every row.
 """
 
-from typing import NamedTuple
+import dataclasses
+import functools
 
 import numpy as np
 import scipy.sparse as sp
@@ -24,7 +25,8 @@ _WORTH = 0.75
 _PARTS = np.array([1, 2, 4, 8, 16])
 
 
-class Profile(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Profile:
     """Where the rows of the matrices and of their factor begin and end.
 
     Attributes:
@@ -44,39 +46,37 @@ class Profile(NamedTuple):
     @classmethod
     def of(cls, structure: ConeStructure) -> "Profile":
         """The profile of a structure, in the order that has the least work."""
-        best = as_given = cls._in_order(structure, np.arange(structure.n), structure.n)
-        meets = _meetings(structure)
+        n, group = structure.n, _groups(structure)
+        best = as_given = cls._in_order(structure, group, np.arange(n), n)
+        meets = _meetings(structure, group)
         if meets is None:
             return as_given
         counts = np.diff(meets.indptr)
-        for most in structure.n // _PARTS:
+        for most in n // _PARTS:
             (inner,), (border,) = np.nonzero(counts <= most), np.nonzero(counts > most)
             if inner.size == 0:
                 break
             within = sp.csr_matrix(meets[inner][:, inner])
             inner = inner[reverse_cuthill_mckee(within, symmetric_mode=True)]
             order = np.concatenate([inner, border])
-            found = cls._in_order(structure, order, inner.size)
+            found = cls._in_order(structure, group, order, inner.size)
             best = found if found.work < best.work else best
         return best if best.work < _WORTH * as_given.work else as_given
 
     @classmethod
     def _in_order(
-        cls, structure: ConeStructure, order: np.ndarray, border: int
+        cls,
+        structure: ConeStructure,
+        group: np.ndarray,
+        order: np.ndarray,
+        border: int,
     ) -> "Profile":
         n, m, A, P = structure.n, structure.m, structure.A, structure.P
         place = np.argsort(order)
-        spans = _spans(A.rows, place[A.columns], border, m, n)
-        for run in structure.cones.runs:
-            if not KINDS[run.kind].is_flat:
-                own = spans[:, :, run.span].reshape(2, 2, run.number, run.rows)
-                own[:, 0] = own[:, 0].min(axis=-1, keepdims=True)
-                own[:, 1] = own[:, 1].max(axis=-1, keepdims=True)
-        spans[:, 0] = np.minimum(spans[:, 0], spans[:, 1])
+        spans = _spans(group[A.rows], place[A.columns], border, m, n)[:, :, group]
         rows, columns = place[P.rows], place[P.columns]
         both = np.concatenate([rows, columns]), np.concatenate([columns, rows])
         of_P = _spans(*both, border, n, n)
-        of_P[:, 0] = np.minimum(of_P[:, 0], of_P[:, 1])
         reach = np.minimum(np.maximum(np.arange(1, n + 1), of_P[0, 1]), border)
         starts, stops = spans[0, :, spans[0, 0] < spans[0, 1]].T
         np.maximum.at(reach, starts, stops)
@@ -102,19 +102,25 @@ class Profile(NamedTuple):
         if not self._is_as_given:
             v[:, self.order] = v.copy()
 
-    @property
+    @functools.cached_property
     def _is_as_given(self) -> bool:
         return bool((self.order[1:] > self.order[:-1]).all())
 
 
-def _meetings(structure: ConeStructure) -> sp.csr_array | None:
-    """Which variables meet in a row, in a cone, or in the objective; None where it
-    would take long to tell, as in matrices that are large or full."""
-    A, P, group = structure.A, structure.P, np.arange(structure.m)
+def _groups(structure: ConeStructure) -> np.ndarray:
+    """For each row the first one of its cone, where that is curved; or itself."""
+    group = np.arange(structure.m)
     for run in structure.cones.runs:
         if not KINDS[run.kind].is_flat:
             own = group[run.span].reshape(run.number, run.rows)
             own[:] = own[:, :1]
+    return group
+
+
+def _meetings(structure: ConeStructure, group: np.ndarray) -> sp.csr_array | None:
+    """Which variables meet in a row, in a cone, or in the objective; None where it
+    would take long to tell, as in matrices that are large or full."""
+    A, P = structure.A, structure.P
     if np.square(np.bincount(group[A.rows], minlength=1), dtype=float).sum() > _MOST:
         return None
     sizes = structure.m, structure.n
@@ -127,10 +133,11 @@ def _spans(
     rows: np.ndarray, columns: np.ndarray, border: int, m: int, n: int
 ) -> np.ndarray:
     """Of each row the first column and the one after the last, before and in the
-    border: the last one first for none."""
+    border: zeros for none."""
     spans = np.stack([np.full((2, m), n), np.zeros((2, m), int)], axis=1)
     spans = spans.astype(np.int64)
     piece = (columns >= border).astype(np.int64)
     np.minimum.at(spans[:, 0], (piece, rows), columns)
     np.maximum.at(spans[:, 1], (piece, rows), columns + 1)
+    spans[:, 0] = np.minimum(spans[:, 0], spans[:, 1])
     return spans
